@@ -1,0 +1,1 @@
+"""Strict classes of params.yaml, one file per stage; limits live here, numbers in the presets."""

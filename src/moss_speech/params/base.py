@@ -1,0 +1,77 @@
+"""Reading params.yaml: strict YAML in, frozen validated sections out."""
+
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+
+
+class Params(BaseModel):
+    """A section of params.yaml: unknown keys refused, nothing coerced, frozen."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class StageParams(Params):
+    """What every stage has."""
+
+    threads: int
+    """CPU threads of the stage; part of its result, so never the scheduler's choice."""
+
+
+P = TypeVar("P", bound=Params)
+
+
+class _UniqueKeyLoader(yaml.SafeLoader):
+    """SafeLoader that refuses repeated keys instead of keeping the last."""
+
+
+def _mapping(loader: _UniqueKeyLoader, node: yaml.MappingNode) -> dict[Any, Any]:
+    keys = [loader.construct_object(key) for key, _ in node.value]
+    for key in keys:
+        if keys.count(key) > 1:
+            raise ValueError(f"{node.start_mark.name} repeats the key {key!r}")
+    return {
+        key: loader.construct_object(value, deep=True)
+        for key, (_, value) in zip(keys, node.value, strict=True)
+    }
+
+
+_UniqueKeyLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Read a YAML mapping; a `ValueError` names the file and a repeated key."""
+    try:
+        with path.open(encoding="utf-8") as stream:
+            value = yaml.load(stream, _UniqueKeyLoader)
+    except yaml.YAMLError as error:
+        raise ValueError(f"{path} is not YAML: {error}") from error
+    if not isinstance(value, dict):
+        raise ValueError(f"{path} holds a {type(value).__name__}, must hold a mapping")
+    return value
+
+
+def _explain(where: str, error: ValidationError) -> str:
+    lines = [
+        f"{where}.{'.'.join(map(str, e['loc']))} is {e['input']!r}: {e['msg']}"
+        for e in error.errors()
+    ]
+    return "\n".join(lines)
+
+
+def validate_section(value: Any, cls: type[P], where: str) -> P:
+    """Validate one section; the `ValueError` names each key by its full path, value and limit."""
+    try:
+        return TypeAdapter(cls).validate_python(value)
+    except ValidationError as error:
+        raise ValueError(_explain(where, error)) from None
+
+
+def load_section(path: Path, section: str, cls: type[P]) -> P:
+    """Read one section of a params file; `ValueError` if it is missing or wrong."""
+    values = read_yaml(path)
+    if section not in values:
+        raise ValueError(f"{path} has no section {section!r}; it has {', '.join(map(str, values))}")
+    return validate_section(values[section], cls, f"{path.name}: {section}")

@@ -1,0 +1,69 @@
+"""What depends on the place: roots, addresses, devices. Nobody else reads the environment."""
+
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+def find_root(start: Path) -> Path:
+    """The nearest folder at or above `start` that holds a dvc.yaml, else `start` itself."""
+    return next((p for p in (start, *start.parents) if (p / "dvc.yaml").is_file()), start)
+
+
+class Settings(BaseSettings):
+    """Settings of one process, from MOSS_* variables and a .env file; unknown keys are refused."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="MOSS_", env_file=".env", extra="forbid", frozen=True
+    )
+
+    root: Path = Field(default_factory=lambda: find_root(Path.cwd()))
+    """Project root: everything that a command writes lies under it."""
+    state_folder: Path = Path(".moss")
+    """Databases, server state and caches; relative paths are taken from `root`."""
+    assets_folder: Path | None = None
+    """Verified third-party weights; default: assets/ in the state folder."""
+    mlflow_tracking_uri: str | None = None
+    """Default: SQLite in the state folder."""
+    database_url: SecretStr | None = None
+    """The catalogue's database; default: SQLite in the state folder."""
+    prefect_api_url: str | None = None
+    """A running Prefect server; without it `make train` starts an embedded one."""
+    parent_run: str | None = None
+    """MLflow run that the runs of stages are filed under; the flow sets it."""
+    model: str = "models:/moss-speech@champion"
+    """What the service loads: a registry address or a bundle folder."""
+    device: Literal["cpu", "cuda"] = "cpu"
+    offline: bool = False
+    """True forbids every download."""
+
+    @property
+    def state(self) -> Path:
+        """The state folder, absolute."""
+        return self.root / self.state_folder
+
+    @property
+    def assets(self) -> Path:
+        """The folder of verified third-party weights, absolute."""
+        return self.root / (self.assets_folder or self.state / "assets")
+
+    @property
+    def tracking_uri(self) -> str:
+        """MLflow tracking address."""
+        return self.mlflow_tracking_uri or f"sqlite:///{self.state / 'mlflow.db'}"
+
+    @property
+    def catalogue_url(self) -> str:
+        """SQLAlchemy address of the catalogue; may hold a password, never log it."""
+        if self.database_url is not None:
+            return self.database_url.get_secret_value()
+        return f"sqlite:///{self.state / 'catalogue.db'}"
+
+
+@cache
+def settings() -> Settings:
+    """The settings of this process, read once."""
+    return Settings()

@@ -1,0 +1,1 @@
+"""One module per DVC stage: open inputs, call one library function, write the output."""

@@ -1,0 +1,1 @@
+"""Lightning modules, the one way to fit them, and optimisers."""
