@@ -1,0 +1,55 @@
+"""The MLflow store: opened quietly, created once even when two processes start together."""
+
+import logging
+import os
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from filelock import FileLock
+
+from moss_speech.settings import settings
+
+if TYPE_CHECKING:
+    from mlflow.tracking import MlflowClient
+
+EXPERIMENT = "moss-speech"
+"""Experiment that every run is filed in, and name of the registered model."""
+
+
+def _silence() -> None:
+    """No telemetry, nothing on the console; must run before mlflow is imported."""
+    os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+    os.environ["MLFLOW_CONFIGURE_LOGGING"] = "false"
+    os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"
+    for name in ("mlflow", "alembic"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def _artifact_root(uri: str, state: Path) -> str | None:
+    """A tracking server places artifacts itself; a bare database needs a folder."""
+    return None if uri.startswith("http") else (state / "artifacts").as_uri()
+
+
+@cache
+def _open(uri: str, state: Path) -> tuple["MlflowClient", str]:
+    _silence()
+    from mlflow.tracking import MlflowClient
+
+    state.mkdir(parents=True, exist_ok=True)
+    with FileLock(state / "mlflow.lock"):  # its tables and the experiment are made only once
+        client = MlflowClient(uri, uri)
+        experiment = client.get_experiment_by_name(EXPERIMENT)
+        if experiment is not None:
+            return client, str(experiment.experiment_id)
+        return client, str(client.create_experiment(EXPERIMENT, _artifact_root(uri, state)))
+
+
+def tracking_client() -> "MlflowClient":
+    """The client of the store that the settings name; the first call creates what is missing."""
+    return _open(settings().tracking_uri, settings().state)[0]
+
+
+def experiment_id() -> str:
+    """Id of the experiment that holds every run."""
+    return _open(settings().tracking_uri, settings().state)[1]
