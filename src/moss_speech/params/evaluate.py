@@ -1,0 +1,48 @@
+"""Section `evaluate` of params.yaml."""
+
+from pydantic import Field
+
+from moss_speech.params.base import Params, StageParams
+
+
+class ItemCounts(Params):
+    """The most items that each kind of test takes; fewer where the corpus has fewer."""
+
+    hardest: int = Field(ge=1)
+    """`s2s` and `s2t`: voice and wording both unseen, the same questions in both."""
+    cell: int = Field(ge=1)
+    """Every other cell of questions."""
+    repeat: int = Field(ge=0)
+    """Word strings to read out (typed to spoken) and to take down (spoken to typed)."""
+    renditions: int = Field(ge=1)
+    """True held-out renditions of answers: ceiling and resynthesis."""
+    tokenizer: int = Field(ge=1)
+    """Utterances a row of the tokenizer's word-error table."""
+
+
+class PageParams(Params):
+    """What the HTML page holds besides figures."""
+
+    failures: int = Field(ge=0)
+    """Failed items with players, hardest cell first."""
+    successes: int = Field(ge=0)
+    """Right items with players."""
+    spectrograms: int = Field(ge=0)
+    max_bytes: int = Field(ge=1_000_000, le=15_000_000)
+    """Players stop being added when the sound alone would outgrow this."""
+
+
+class Evaluate(StageParams):
+    """Stage evaluate: how many items, how they are answered, how figures get their intervals."""
+
+    items: ItemCounts
+    batch: int = Field(ge=1, le=1024)
+    """Questions answered at once."""
+    max_rows: int = Field(ge=1)
+    """Longest answer in grid rows: tokens or codes."""
+    resamples: int = Field(ge=100)
+    """Bootstrap resamples of an interval."""
+    confidence: float = Field(gt=0.5, lt=1)
+    goals: dict[str, float]
+    """Figures to beat, by the name of the figure; shown, not enforced (that is what gates do)."""
+    page: PageParams
