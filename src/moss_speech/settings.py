@@ -1,5 +1,6 @@
 """What depends on the place: roots, addresses, devices. Nobody else reads the environment."""
 
+import os
 from functools import cache
 from pathlib import Path
 from typing import Literal
@@ -39,6 +40,8 @@ class Settings(BaseSettings):
     device: Literal["cpu", "cuda"] = "cpu"
     offline: bool = False
     """True forbids every download."""
+    hub: bool = False
+    """True asks the model hub for third-party weights before the package archives."""
 
     @property
     def state(self) -> Path:
@@ -67,3 +70,19 @@ class Settings(BaseSettings):
 def settings() -> Settings:
     """The settings of this process, read once."""
     return Settings()
+
+
+_SWITCHES = {
+    "DO_NOT_TRACK": "1",
+    "DVC_NO_ANALYTICS": "1",
+    "BENTOML_DO_NOT_TRACK": "True",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+}
+
+
+def switch_off_telemetry() -> None:
+    """Switch every tracker of the frameworks off, for this process and those it starts."""
+    os.environ.update(_SWITCHES)

@@ -97,9 +97,13 @@ def tree_digest(folder: Path) -> str:
     return digest.hexdigest()
 
 
+class InUseError(RuntimeError):
+    """Another process holds what this one needs alone."""
+
+
 @contextmanager
 def exclusive(path: Path, what: str) -> Iterator[None]:
-    """Hold an OS lock on `path`; a `RuntimeError` names `what` if another process has it.
+    """Hold an OS lock on `path`; an `InUseError` names `what` if another process has it.
 
     The system releases the lock of a killed process.
     """
@@ -108,7 +112,7 @@ def exclusive(path: Path, what: str) -> Iterator[None]:
     try:
         lock.acquire()
     except Timeout as error:
-        raise RuntimeError(f"{what} is in use by another process (lock {path})") from error
+        raise InUseError(f"{what} is in use by another process (lock {path})") from error
     try:
         yield
     finally:

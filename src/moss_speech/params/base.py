@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 
 class Params(BaseModel):
@@ -16,7 +16,7 @@ class Params(BaseModel):
 class StageParams(Params):
     """What every stage has."""
 
-    threads: int
+    threads: int = Field(ge=1, le=256)
     """CPU threads of the stage; part of its result, so never the scheduler's choice."""
 
 

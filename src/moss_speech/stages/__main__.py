@@ -1,30 +1,82 @@
 """`python -m moss_speech.stages NAME`: run one stage as dvc.yaml declares it."""
 
 import importlib
+import resource
 import sys
+import time
+import traceback
+from pathlib import Path
+from typing import Any
 
 from moss_speech.params.base import read_yaml, validate_section
-from moss_speech.settings import settings
-from moss_speech.stages.runner import StageIO, declaration, fingerprint, use_threads
-from moss_speech.storage import exclusive
+from moss_speech.settings import settings, switch_off_telemetry
+from moss_speech.stages.runner import (
+    Declaration,
+    StageIO,
+    declaration,
+    fingerprint,
+    input_digests,
+    threads_of,
+    use_threads,
+)
+from moss_speech.storage import InUseError, exclusive, write_bytes, write_json
+
+_STARTED_S = time.time()
+_WHOSE = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+_PLAIN = (ValueError, ArithmeticError, OSError, InUseError)
+"""Errors whose message says all; any other prints its traceback as well."""
 
 
-def main(name: str) -> None:
-    """Validate the stage's params, lock its run folder, run it, file the run."""
-    root = settings().root
-    stage = declaration(root, name)
-    params = read_yaml(root / "params.yaml")
-    use_threads(int(params[name]["threads"]))
-    module = importlib.import_module(f"moss_speech.stages.{name}")
-    p = validate_section(params[name], module.Section, f"params.yaml: {name}")
-    run_folder = root / "runs" / name / fingerprint(stage, params)
+def _run(stage: Declaration, params: dict[str, Any], root: Path) -> None:
+    module = importlib.import_module(f"moss_speech.stages.{stage.name}")
+    p = validate_section(params[stage.name], module.Section, f"params.yaml: {stage.name}")
+    digests = input_digests(stage)
+    mark = fingerprint(stage, params, digests)
+    folder = root / "runs" / stage.name
 
     from moss_speech.registry.tracking import stage_run  # after the threads are bound
 
-    with exclusive(run_folder.with_suffix(".lock"), f"stage {name}"), stage_run(name) as tracker:
-        tracker.params(params[name])
-        module.run(p, StageIO(stage.inputs, stage.output, run_folder, tracker, params["seed"]))
+    with (
+        exclusive(folder / "lock", f"stage {stage.name}"),
+        stage_run(stage.name, mark, digests) as tracker,
+    ):
+        tracker.params(params[stage.name])
+        io = StageIO(stage.inputs, stage.output, folder / mark, tracker, params["seed"])
+        module.run(p, io)
+
+
+def _keep_usage(folder: Path) -> None:
+    """What the run cost, beside the outputs: it differs from run to run."""
+    peak_kb = sum(resource.getrusage(who).ru_maxrss for who in _WHOSE)
+    usage = {"started_s": _STARTED_S, "ended_s": time.time(), "peak_mb": peak_kb // 1024}
+    write_json(folder / "usage.json", usage)
+
+
+def main(name: str) -> int:
+    """Validate the stage's params, lock it, run it, file the run; 0 if all is well.
+
+    An error is printed plainly; its traceback is kept in runs/NAME/error.txt.
+    """
+    switch_off_telemetry()
+    root = settings().root
+    kept = root / "runs" / name / "error.txt"
+    try:
+        params = read_yaml(root / "params.yaml")
+        stage = declaration(root, name)
+        use_threads(threads_of(params, name))
+        _run(stage, params, root)
+    except Exception as error:
+        write_bytes(kept, traceback.format_exc().encode())
+        if not isinstance(error, _PLAIN):
+            traceback.print_exc()
+        print(f"stage {name}: {error or type(error).__name__}", file=sys.stderr)
+        return 1
+    kept.unlink(missing_ok=True)
+    _keep_usage(kept.parent)
+    return 0
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    if len(sys.argv) != 2:
+        sys.exit("usage: python -m moss_speech.stages NAME")
+    sys.exit(main(sys.argv[1]))

@@ -57,18 +57,43 @@ def declaration(root: Path, name: str) -> Declaration:
     )
 
 
-def _digest(path: Path) -> str:
-    return tree_digest(path) if path.is_dir() else file_digest(path)
+def _code_digest(path: Path) -> str:
+    """Digest of one file, or of a package without the byte code that running it leaves there."""
+    files = [path] if path.is_file() else sorted(path.rglob("*"))
+    kept = [p for p in files if p.is_file() and "__pycache__" not in p.parts]
+    lines = [f"{p.relative_to(path.parent)} {file_digest(p)}" for p in kept]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
-def fingerprint(stage: Declaration, params: dict[str, Any]) -> str:
-    """Hash of a stage's params, inputs and code: two equal ones may share checkpoints."""
+def input_digests(stage: Declaration) -> dict[str, str]:
+    """Digest of each data or model input; `ValueError` names one that is missing."""
+    for path in stage.inputs.values():
+        if not path.exists():
+            raise ValueError(f"input {path} is missing; `dvc repro {stage.name}` makes it first")
+    return {
+        name: tree_digest(path) if path.is_dir() else file_digest(path)
+        for name, path in sorted(stage.inputs.items())
+    }
+
+
+def fingerprint(stage: Declaration, params: dict[str, Any], inputs: dict[str, str]) -> str:
+    """Hash of a stage's params, input digests and code: two equal ones may share checkpoints."""
     content = {
         "params": {section: params[section] for section in stage.sections},
-        "inputs": {name: _digest(path) for name, path in sorted(stage.inputs.items())},
-        "code": [_digest(path) for path in stage.code if path.suffix == ".py" or path.is_dir()],
+        "inputs": inputs,
+        "code": [_code_digest(path) for path in stage.code],
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def threads_of(params: dict[str, Any], name: str) -> int:
+    """Threads of a stage, wanted before its strict class can be imported."""
+    if name not in params:
+        raise ValueError(f"params.yaml has no section {name!r}; it has {', '.join(params)}")
+    threads = params[name].get("threads") if isinstance(params[name], dict) else None
+    if not isinstance(threads, int) or threads < 1:
+        raise ValueError(f"params.yaml: {name}.threads is {threads!r}, must be at least 1")
+    return threads
 
 
 def use_threads(threads: int) -> None:
