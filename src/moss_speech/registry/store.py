@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock
 
-from moss_speech.settings import settings
+from moss_speech.settings import settings, switch_off_telemetry
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
@@ -19,7 +19,7 @@ EXPERIMENT = "moss-speech"
 
 def _silence() -> None:
     """No telemetry, nothing on the console; must run before mlflow is imported."""
-    os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+    switch_off_telemetry()
     os.environ["MLFLOW_CONFIGURE_LOGGING"] = "false"
     os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"
     for name in ("mlflow", "alembic"):

@@ -1,0 +1,73 @@
+"""Which data a dataset holds: sources with licence and consent, the verdict on each utterance."""
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from itertools import islice
+
+from sqlalchemy import insert, select
+from sqlalchemy.orm import Session
+
+from moss_speech.catalogue.tables import Dataset, ModelVersion, Source, Verdict
+
+_ROWS_AT_ONCE = 10_000
+
+
+@dataclass(frozen=True)
+class SourceFacts:
+    """Where recordings came from, and what their owners allow."""
+
+    name: str
+    licence: str
+    consent: str
+    n_utterances: int
+
+
+@dataclass(frozen=True)
+class VerdictFacts:
+    """Whether an utterance was kept; `reason`, `value` and `allowed` only for a reject."""
+
+    utterance: str
+    speaker: str
+    kept: bool
+    reason: str | None = None
+    value: str | None = None
+    allowed: str | None = None
+
+
+def find_dataset(session: Session, digest: str) -> Dataset | None:
+    """The dataset with this content, if it was recorded."""
+    return session.scalars(select(Dataset).where(Dataset.digest == digest)).first()
+
+
+def record_dataset(
+    session: Session, digest: str, sources: Iterable[SourceFacts], verdicts: Iterable[VerdictFacts]
+) -> Dataset:
+    """Write a dataset with its sources and verdicts, in batches; a known one is left as it is."""
+    if (known := find_dataset(session, digest)) is not None:
+        return known
+    dataset = Dataset(digest=digest)
+    session.add(dataset)
+    session.flush()
+    session.add_all(Source(dataset_id=dataset.id, **asdict(source)) for source in sources)
+    rows = iter(verdicts)
+    while batch := [{"dataset_id": dataset.id, **vars(v)} for v in islice(rows, _ROWS_AT_ONCE)]:
+        session.execute(insert(Verdict), batch)
+    return dataset
+
+
+def sources_of(session: Session, dataset: Dataset) -> list[Source]:
+    """Sources of a dataset by name."""
+    query = select(Source).where(Source.dataset_id == dataset.id).order_by(Source.name)
+    return list(session.scalars(query))
+
+
+def verdict_on(session: Session, dataset: Dataset, utterance: str) -> Verdict | None:
+    """What cleaning said of one utterance."""
+    return session.get(Verdict, (dataset.id, utterance))
+
+
+def versions_that_heard(session: Session, speaker: str) -> list[ModelVersion]:
+    """Model versions whose data kept an utterance of a speaker, for a request to delete it."""
+    heard = select(Verdict.dataset_id).where(Verdict.speaker == speaker, Verdict.kept.is_(True))
+    query = select(ModelVersion).where(ModelVersion.dataset_id.in_(heard))
+    return list(session.scalars(query.order_by(ModelVersion.version)))
