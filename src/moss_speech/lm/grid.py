@@ -1,0 +1,190 @@
+"""Conversations as grid rows, for training and serving alike; the only label shift is here.
+
+The layout is docs/reference/format.md section 3.
+Shapes: T grid rows, C channels (0 text, 1 speech).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from moss_speech.lm.config import LMConfig
+from moss_speech.lm.tokenizer import TextTokenizer
+
+Rows = NDArray[np.int64]
+"""Grid rows or targets, [T, 2]."""
+Role = Literal["system", "user", "assistant"]
+Output = Literal["text", "audio"]
+
+IGNORE = -100
+"""Target of a row and channel that has no target."""
+SYSTEM: dict[Output, str] = {
+    "text": "You are a helpful assistant. Answer the user's questions with text.",
+    "audio": "You are a helpful voice assistant. Answer the user's questions with spoken responses.",
+}
+"""Published system texts; they choose the modality of the answer."""
+REPEAT: dict[Output, str] = {
+    "text": "Write down what the user says.",
+    "audio": "Say what the user says.",
+}
+"""System texts of our own for dictation and reading aloud."""
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One side's contribution: text, or the codes of speech."""
+
+    role: Role
+    text: str | None = None
+    codes: Sequence[int] | None = None
+
+    def __post_init__(self) -> None:
+        if (self.text is None) == (self.codes is None):
+            raise ValueError(f"a {self.role} turn must have either text or codes")
+        if self.codes is not None and len(self.codes) == 0:
+            raise ValueError(f"a {self.role} turn has 0 codes, must have at least 1")
+
+
+@dataclass(frozen=True)
+class GridSequence:
+    """Rows of one training sequence and, for each, what its successor should be."""
+
+    rows_TC: Rows
+    targets_TC: Rows
+
+
+class GridWriter:
+    """Writes conversations of one model as rows."""
+
+    def __init__(self, tokenizer: TextTokenizer, config: LMConfig) -> None:
+        self._tokenizer, self._ids, self._n_codes = tokenizer, config.ids, config.n_codes
+
+    def text(self, ids: Sequence[int]) -> Rows:
+        """One row a token: (token, audio pad)."""
+        return np.array([(token, self._ids.audio_pad) for token in ids], np.int64).reshape(-1, 2)
+
+    def codes(self, codes: Sequence[int]) -> Rows:
+        """One row a code, then the end of speech: (modality pad, code)."""
+        values = np.asarray([*codes, self._ids.eosp], np.int64)
+        if values.min() < 0 or values[:-1].max(initial=0) >= self._n_codes:
+            bad = next(c for c in values if not 0 <= c < self._n_codes)
+            raise ValueError(f"code {bad} is outside the codebook 0..{self._n_codes - 1}")
+        return np.stack((np.full_like(values, self._ids.modality_pad), values), axis=1)
+
+    def words(self, text: str) -> Rows:
+        """Rows of plain text."""
+        return self.text(self._tokenizer.encode(text))
+
+    def header(self, role: Role, output: Output) -> Rows:
+        """Rows that open a turn; speech is opened by its start token."""
+        ids = [self._ids.im_start, *self._tokenizer.encode(f"{role}\n")]
+        return self.text([*ids, self._ids.sosp] if output == "audio" else ids)
+
+    def content(self, turn: Turn) -> Rows:
+        """Rows of what is said, up to the end of the turn."""
+        said = self.words(turn.text) if turn.text is not None else self.codes(turn.codes or ())
+        return np.concatenate((said, self.text([self._ids.im_end])))
+
+    @property
+    def newline(self) -> Rows:
+        """The row after a turn's end."""
+        return self.words("\n")
+
+
+def modality(turn: Turn) -> Output:
+    """In which modality a turn speaks."""
+    return "text" if turn.text is not None else "audio"
+
+
+def with_system(turns: Sequence[Turn], output: Output) -> list[Turn]:
+    """The turns, opened by the published system text unless they have one of their own."""
+    if not turns:
+        raise ValueError("a conversation has 0 turns, must have at least 1")
+    opened = turns[0].role == "system"
+    return list(turns) if opened else [Turn("system", SYSTEM[output]), *turns]
+
+
+def prompt_rows(
+    turns: Sequence[Turn], output: Output, tokenizer: TextTokenizer, config: LMConfig
+) -> Rows:
+    """Rows of a conversation up to where the assistant's reply begins, [T, 2].
+
+    Without a system turn the published system text of `output` comes first.
+    """
+    writer = GridWriter(tokenizer, config)
+    pieces: list[Rows] = []
+    for turn in with_system(turns, output):
+        pieces += [writer.header(turn.role, modality(turn)), writer.content(turn), writer.newline]
+    rows_TC = np.concatenate([*pieces, writer.header("assistant", output)])
+    if len(rows_TC) >= (limit := config.max_position_embeddings):
+        raise ValueError(f"the prompt has {len(rows_TC)} rows, must have fewer than {limit}")
+    return rows_TC
+
+
+def training_sequence(
+    turns: Sequence[Turn], tokenizer: TextTokenizer, config: LMConfig
+) -> GridSequence:
+    """Rows and targets of a whole conversation: every assistant turn is to be learnt.
+
+    What is learnt of a turn is its content and its end, after the header that a prompt ends in.
+    """
+    writer = GridWriter(tokenizer, config)
+    assistant = next(turn for turn in turns if turn.role == "assistant")
+    pieces: list[tuple[Rows, bool]] = []
+    for turn in with_system(turns, modality(assistant)):
+        pieces.append((writer.header(turn.role, modality(turn)), False))
+        pieces.append((writer.content(turn), turn.role == "assistant"))
+        pieces.append((writer.newline, False))
+    return aligned(pieces[:-1], config)
+
+
+def interleaved_sequence(
+    spans: Sequence[str | Sequence[int]], tokenizer: TextTokenizer, config: LMConfig
+) -> GridSequence:
+    """Rows and targets of speech that alternates with text, all of it to be learnt.
+
+    No turns and no system text: raw text and speech segments in a row.
+    """
+    writer = GridWriter(tokenizer, config)
+    start, end = writer.text([config.ids.sosp]), writer.text([config.ids.im_end])
+    pieces: list[tuple[Rows, bool]] = [(writer.text([config.ids.im_start]), False)]
+    for span in spans:
+        rows = writer.words(span) if isinstance(span, str) else writer.codes(span)
+        pieces += [(rows, True)] if isinstance(span, str) else [(start, True), (rows, True)]
+    return aligned([*pieces, (end, True)], config)
+
+
+def aligned(pieces: Sequence[tuple[Rows, bool]], config: LMConfig) -> GridSequence:
+    """Join pieces; each row's target is the next row's meaningful channel if that is learnt.
+
+    The last row has no successor and is dropped.
+    """
+    rows_TC = np.concatenate([rows for rows, _ in pieces])
+    learnt_T = np.concatenate([np.full(len(rows), learnt) for rows, learnt in pieces])[1:]
+    following_TC = rows_TC[1:]
+    is_speech_T = following_TC[:, 0] == config.ids.modality_pad
+    text_T = np.where(learnt_T & ~is_speech_T, following_TC[:, 0], IGNORE)
+    audio_T = np.where(learnt_T & is_speech_T, following_TC[:, 1], IGNORE)
+    return GridSequence(rows_TC[:-1], np.stack((text_T, audio_T), axis=1))
+
+
+def reply_text(rows_TC: Rows, tokenizer: TextTokenizer, config: LMConfig) -> str:
+    """The text of generated rows; speech rows and special tokens leave no trace."""
+    return tokenizer.decode([int(t) for t in rows_TC[:, 0] if t != config.ids.modality_pad])
+
+
+def reply_codes(rows_TC: Rows, config: LMConfig) -> list[int]:
+    """The codes of the first speech segment of generated rows, without its end."""
+    codes: list[int] = []
+    for text, audio in rows_TC.tolist():
+        if text != config.ids.modality_pad:
+            if codes:
+                break
+            continue
+        if audio == config.ids.eosp:
+            break
+        codes.append(audio)
+    return codes

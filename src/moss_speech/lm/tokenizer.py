@@ -1,0 +1,78 @@
+"""Text to ids and back: byte-level BPE, trained here for tiny models or read as published."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+
+from moss_speech.vocab import TEXT_SPECIALS, SpecialIds
+
+_FILE = "tokenizer.json"
+_SPOKEN = {"<|empty|>": ".", "<|end_empty|>": ":"}
+"""Tokens that the released model writes for marks (docs/reference/format.md section 4)."""
+
+
+class TextTokenizer:
+    """A tokenizer.json; text that looks like a special token is encoded as plain text."""
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        self._tokenizer = tokenizer
+        self._tokenizer.encode_special_tokens = True
+        self._known: dict[str, list[int]] = {}
+
+    def __len__(self) -> int:
+        return int(self._tokenizer.get_vocab_size(with_added_tokens=True))
+
+    def encode(self, text: str) -> list[int]:
+        """Ids of a piece of text, without any added special token."""
+        if text not in self._known:
+            self._known[text] = self._tokenizer.encode(text, add_special_tokens=False).ids
+        return self._known[text]
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Text of ids, special tokens left out."""
+        text: str = self._tokenizer.decode(list(ids), skip_special_tokens=True)
+        for token, mark in _SPOKEN.items():
+            text = text.replace(token, mark)
+        return text
+
+    def special_ids(self, n_codes: int) -> SpecialIds:
+        """Ids for a model of our own: specials by name, speech ids right above the codes."""
+        text_ids = [self._tokenizer.token_to_id(name) for name in TEXT_SPECIALS]
+        for name, value in zip(TEXT_SPECIALS, text_ids, strict=True):
+            if value is None:
+                raise ValueError(f"the tokenizer has no token {name!r}")
+        return SpecialIds(*text_ids, eosp=n_codes, audio_pad=n_codes + 1)
+
+    def save(self, folder: Path) -> None:
+        """Write tokenizer.json."""
+        (folder / _FILE).write_text(self._tokenizer.to_str(pretty=True), encoding="utf-8")
+
+
+def load_tokenizer(folder: Path) -> TextTokenizer:
+    """Open the tokenizer of a model folder; `ValueError` if it is missing or damaged."""
+    path = folder / _FILE
+    if not path.is_file():
+        raise ValueError(f"{folder} holds no {_FILE}")
+    try:
+        return TextTokenizer(Tokenizer.from_file(str(path)))
+    except Exception as error:  # the library raises bare Exception
+        raise ValueError(f"{path} is no tokenizer: {error}") from error
+
+
+def train_tokenizer(texts: Iterable[str], n_vocab: int) -> TextTokenizer:
+    """Byte-level BPE of at most `n_vocab` ids that knows `texts`; the same texts, the same ids."""
+    smallest = 256 + len(TEXT_SPECIALS)
+    if n_vocab < smallest:
+        raise ValueError(f"n_vocab is {n_vocab}, must be at least {smallest} (bytes and specials)")
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=n_vocab,
+        special_tokens=list(TEXT_SPECIALS),
+        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(sorted(texts), trainer)
+    return TextTokenizer(tokenizer)
