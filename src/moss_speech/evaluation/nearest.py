@@ -41,6 +41,4 @@ class KnownAnswers:
         """For each code sequence the closest rendition; the first one wins a draw."""
         edits = cdist([_letters(c) for c in spoken], self._letters, scorer=Levenshtein.distance)
         best = edits.argmin(axis=1)
-        return [
-            Nearest(self._answers[i], int(row[i])) for i, row in zip(best, edits, strict=True)
-        ]
+        return [Nearest(self._answers[i], int(row[i])) for i, row in zip(best, edits, strict=True)]

@@ -1,0 +1,50 @@
+"""A hand-made corpus of values: 3 facts in speech, 1 in text only, voices and wordings split."""
+
+from pathlib import Path
+
+from moss_speech.corpus.items import Dialogue, Role, Split, Turn, Utterance
+
+FACTS = {
+    "grass": ("colour", "it is green", "speech"),
+    "sky": ("colour", "it is blue", "speech"),
+    "cow": ("animal", "that is a cow", "speech"),
+    "snow": ("colour", "it is white", "text"),
+}
+VOICES: dict[str, Split] = {
+    "espeak-ng:m1": "train",
+    "espeak-ng:f9": "dev",
+    "espeak-ng:m5": "test",
+    "flite:slt": "test",
+}
+WORDINGS: dict[str, Split] = {"w0": "train", "w1": "dev", "w2": "test"}
+
+
+def utterance(
+    id: str, text: str, speaker: str, role: Role, voice_split: Split, text_split: Split
+) -> Utterance:
+    return Utterance(id, Path(f"{id}.flac"), 1.0, text, speaker, role, voice_split, text_split, {})
+
+
+def corpus() -> tuple[dict[str, Utterance], list[Dialogue]]:
+    found: list[Utterance] = []
+    dialogues = []
+    for fact, (category, answer, taught) in FACTS.items():
+        for wording, split in WORDINGS.items():
+            question = f"{wording} {fact}"
+            asked = [
+                utterance(f"{fact}-{wording}-{v}", question, v, "question", voice_split, split)
+                for v, voice_split in VOICES.items()
+            ]
+            found += asked
+            tags = {"fact": fact, "wording": wording, "category": category, "taught": taught}
+            turns = (Turn("user", question, tuple(u.id for u in asked)), Turn("assistant", answer))
+            dialogues.append(Dialogue(f"{fact}-{wording}", split, turns, tags))
+        if taught == "speech":
+            for i, split in enumerate(("train", "test")):
+                found.append(
+                    utterance(f"{fact}-a{i}", answer, "piper:joe", "answer", "train", split)
+                )
+    for i, split in enumerate(("train", "test", "test")):
+        found.append(utterance(f"salad{i}", f"tree {i}", "espeak-ng:m1", "salad", "train", split))
+    found.append(utterance("human0", "ten of clubs", "person", "human", "test", "test"))
+    return {u.id: u for u in found}, dialogues
