@@ -1,0 +1,48 @@
+"""A workspace of three stages that sleep, for tests of what starts and kills stages."""
+
+from pathlib import Path
+
+WORK = """
+import sys, time
+from pathlib import Path
+
+name, seconds = sys.argv[1], float(sys.argv[2])
+value = Path("in.txt").read_text() + name + sys.argv[3]
+out = Path("out") / name
+out.parent.mkdir(exist_ok=True)
+for tenth in range(round(seconds * 10)):
+    print(f"progress {tenth}/{round(seconds * 10)} asleep", flush=True)
+    time.sleep(0.1)
+if sys.argv[3] == "broken":
+    sys.exit(f"stage {name}: n is broken, must be a number")
+out.mkdir()
+(out / "value.txt").write_text(value)
+"""
+STAGE = """
+  {name}:
+    cmd: python work.py {name} ${{{name}.seconds}} ${{{name}.n}}
+    params: [{name}]
+    deps: [work.py, {deps}]
+    outs: [out/{name}]
+"""
+
+
+def write_params(root: Path, **n: object) -> None:
+    """Sections a, b, c; `n` changes a stage's only number that matters."""
+    lines = [
+        f"{name}: {{threads: 1, seconds: 0.4, n: {n.get(name, 0)}}}\n" for name in ("a", "b", "c")
+    ]
+    (root / "params.yaml").write_text("".join(lines))
+
+
+def write_workspace(root: Path, chained: bool = False) -> Path:
+    """Stages a, b, c; independent, or c after a and b."""
+    (root / ".dvc").mkdir(parents=True)
+    (root / ".dvc" / "config").write_text("[core]\n    analytics = false\n    no_scm = true\n")
+    deps = {"a": "in.txt", "b": "in.txt", "c": "in.txt, out/a, out/b" if chained else "in.txt"}
+    stages = "".join(STAGE.format(name=name, deps=d) for name, d in deps.items())
+    (root / "dvc.yaml").write_text("stages:" + stages)
+    (root / "work.py").write_text(WORK)
+    (root / "in.txt").write_text("in")
+    write_params(root)
+    return root

@@ -1,0 +1,133 @@
+import random
+import signal
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import psutil
+import pytest
+import yaml
+from tests.flows.sleeping import write_params, write_workspace
+
+from flows import _dvc
+from flows._dvc import (
+    DvcBusyError,
+    Graph,
+    Schedule,
+    StageFailedError,
+    Workspace,
+    changed_stages,
+    open_workspace,
+    read_graph,
+)
+from moss_speech.records import Progress
+from moss_speech.storage import InUseError
+
+STAGES = ("a", "b", "c")
+GUARD = str(_dvc._GUARD)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return write_workspace(tmp_path / "workspace")
+
+
+def reproduce_all(workspace: Workspace) -> dict[str, object]:
+    """All stages at once; the outcome or the error of each."""
+
+    def one(stage: str) -> object:
+        for _ in range(20):
+            try:
+                return workspace.reproduce(stage, on_line=lambda _: None)
+            except DvcBusyError:
+                time.sleep(0.5)  # the system has not yet removed the killed process
+            except StageFailedError as error:
+                return error
+        raise TimeoutError(f"stage {stage} stays locked")
+
+    with ThreadPoolExecutor(len(STAGES)) as pool:
+        return dict(zip(STAGES, pool.map(one, STAGES), strict=True))
+
+
+def processes_of(root: Path, *words: str) -> list[psutil.Process]:
+    """Processes working in `root` that have all words as arguments."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.cwd() == str(root) and set(words) <= set(process.cmdline()):
+                found.append(process)
+        except psutil.Error:
+            continue
+    return found
+
+
+def kill_group(root: Path, stage: str) -> None:
+    for process in processes_of(root, GUARD, stage):
+        for member in (*process.children(recursive=True), process):
+            member.send_signal(signal.SIGKILL)
+
+
+def kill_dvc(root: Path, stage: str) -> None:
+    for process in processes_of(root, "dvc", stage):
+        if GUARD not in process.cmdline():
+            process.send_signal(signal.SIGKILL)
+
+
+def kill_stage(root: Path, stage: str) -> None:
+    for process in processes_of(root, "work.py", stage):
+        process.send_signal(signal.SIGKILL)
+
+
+def locked(root: Path) -> dict[str, int]:
+    """The value of n that dvc.lock records for each stage."""
+    content = yaml.safe_load((root / "dvc.lock").read_text())
+    return {
+        name: s["params"]["params.yaml"][f"{name}"]["n"] for name, s in content["stages"].items()
+    }
+
+
+def kill_at_work(root: Path, stage: str, kill: Callable[[Path, str], None]) -> None:
+    """Kill as soon as the stage's own process is there."""
+    while not processes_of(root, "work.py", stage):
+        time.sleep(0.02)
+    kill(root, stage)
+
+
+def overlap_and_kill(root: Path, n: int, victim: str, killer: threading.Thread) -> object:
+    """Three stages at once, one killed; then the lock, and a second run, must be whole."""
+    write_params(root, a=n, b=n, c=n)
+    killer.start()
+    first = reproduce_all(Workspace(root))
+    killer.join()
+    for stage in STAGES:
+        if not isinstance(first[stage], Exception):
+            assert locked(root)[stage] == n, f"{stage} ended well, its entry is not in the lock"
+    assert not processes_of(root, "work.py"), "a stage outlived its run"
+    second = reproduce_all(Workspace(root))
+    assert {s: o for s, o in second.items() if isinstance(o, Exception)} == {}
+    assert locked(root) == dict.fromkeys(STAGES, n)
+    assert changed_stages(root) == frozenset()
+    for stage in STAGES:
+        assert (root / "out" / stage / "value.txt").read_text() == f"in{stage}{n}"
+    return first[victim]
+
+
+@pytest.mark.parametrize("kill", [kill_group, kill_dvc, kill_stage])
+def test_overlapped_stages_keep_the_lock_whole_when_one_is_killed(
+    root: Path, kill: Callable[[Path, str], None]
+) -> None:
+    killer = threading.Thread(target=kill_at_work, args=(root, "b", kill))
+    killed = overlap_and_kill(root, 1, "b", killer)
+    assert isinstance(killed, StageFailedError)
+
+
+@pytest.mark.slow
+def test_twenty_kills_at_random_moments_leave_the_lock_whole(root: Path) -> None:
+    moments, failed = random.Random(1), 0
+    for n in range(1, 21):
+        kill, victim = (kill_group, kill_dvc, kill_stage)[n % 3], moments.choice(STAGES)
+        killer = threading.Timer(moments.uniform(0.3, 1.5), kill, (root, victim))
+        failed += isinstance(overlap_and_kill(root, n, victim, killer), StageFailedError)
+    assert failed >= 5, f"only {failed} of 20 kills hit a stage at work"
