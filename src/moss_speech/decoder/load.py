@@ -1,0 +1,71 @@
+"""Decoder and vocoder folders: config.json and model.safetensors under the published names."""
+
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from moss_speech.decoder.config import FlowConfig, VocoderConfig, read_config, write_config
+from moss_speech.decoder.flow import FlowNetwork
+from moss_speech.decoder.model import SpeechDecoder
+from moss_speech.decoder.vocoder import Vocoder
+
+WEIGHTS = "model.safetensors"
+
+
+def load_speech_decoder(decoder_folder: Path, vocoder_folder: Path) -> SpeechDecoder:
+    """Open a flow network and a vocoder; `ValueError` for what is missing or does not fit."""
+    return SpeechDecoder(load_flow(decoder_folder), load_vocoder(vocoder_folder))
+
+
+def load_flow(folder: Path) -> FlowNetwork:
+    """Open a decoder folder."""
+    flow = FlowNetwork(read_config(folder, FlowConfig))
+    _load_weights(flow, folder)
+    return flow.eval()
+
+
+def load_vocoder(folder: Path) -> Vocoder:
+    """Open a vocoder folder."""
+    vocoder = Vocoder(read_config(folder, VocoderConfig))
+    _load_weights(vocoder, folder)
+    return vocoder.eval()
+
+
+def save_network(network: FlowNetwork | Vocoder, folder: Path) -> None:
+    """Write config and weights into a folder that exists."""
+    tensors = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
+    save_file(tensors, folder / WEIGHTS)
+    write_config(folder, network.config)
+
+
+def _load_weights(network: nn.Module, folder: Path) -> None:
+    path = folder / WEIGHTS
+    try:
+        tensors = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise ValueError(f"{path} is missing or damaged: {error}") from error
+    check_tensors({n: tuple(t.shape) for n, t in tensors.items()}, network, str(path))
+    network.load_state_dict(tensors)
+
+
+def check_tensors(shapes: dict[str, tuple[int, ...]], network: nn.Module, where: str) -> None:
+    """Raise `ValueError` at the first tensor that is missing, unknown or of another shape."""
+    wanted = {name: tuple(t.shape) for name, t in network.state_dict().items()}
+    for name in sorted(wanted.keys() | shapes.keys()):
+        if name not in shapes:
+            raise ValueError(f"{where} has no tensor {name} (shape {wanted[name]})")
+        if name not in wanted:
+            raise ValueError(f"{where} has a tensor {name} that the config does not ask for")
+        if wanted[name] != shapes[name]:
+            raise ValueError(
+                f"{where}: {name} has shape {shapes[name]}, must be {wanted[name]} by the config"
+            )
+
+
+def on_meta_device(config: FlowConfig) -> FlowNetwork:
+    """The network without memory, to check shapes and count parameters."""
+    with torch.device("meta"):
+        return FlowNetwork(config)

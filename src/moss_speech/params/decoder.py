@@ -1,0 +1,125 @@
+"""Numbers of the decoder stages: shapes of flow network and vocoder, their losses and batches."""
+
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from moss_speech.params.base import Params, StageParams
+from moss_speech.params.fit import FitParams
+
+
+class FlowShape(Params):
+    """Size and habits of a flow network; `presets/paper.yaml` holds the published ones."""
+
+    embedding_rows: int = Field(ge=2)
+    """Rows of the code embedding; at least the codec's number of codes."""
+    width: int = Field(ge=8, multiple_of=2)
+    n_heads: int = Field(ge=1)
+    ffn_width: int = Field(ge=8)
+    n_layers: int = Field(ge=1)
+    """Conformer layers at the code rate."""
+    n_up_layers: int = Field(ge=1)
+    """Conformer layers at the frame rate."""
+    lookahead_codes: int = Field(ge=1, le=25)
+    speaker: Literal["mel-statistics", "given"]
+    """Where a voice's speaker vector comes from: its own mel, or outside (CAM++ as published)."""
+    speaker_width: int = Field(ge=1)
+    channels: int = Field(ge=8)
+    """Width of the estimator."""
+    attention_heads: int = Field(ge=1)
+    head_width: int = Field(ge=4)
+    n_mid_blocks: int = Field(ge=0)
+    n_transformers: int = Field(ge=1)
+    """Transformer blocks after each convolution block of the estimator."""
+    chunk_codes: int = Field(ge=0, le=250)
+    """Attention sees whole chunks of so many codes and everything before; 0 sees all."""
+    context_codes: int = Field(ge=1)
+    """A stream recomputes the voice and at most about so many codes before the new ones."""
+    steps: int = Field(ge=0, le=100)
+    """Euler steps; 0 speaks the coarse mel that otherwise conditions the flow."""
+    guidance: float = Field(ge=0, le=5)
+    noise_scale: float = Field(ge=0, le=2)
+    noise_frames: int = Field(ge=100)
+    """Length of the fixed noise; the longest decode, voice included, when `steps` is above 0."""
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.width % self.n_heads:
+            raise ValueError(f"width {self.width} is no multiple of n_heads {self.n_heads}")
+        if self.chunk_codes and self.context_codes < self.chunk_codes:
+            raise ValueError(
+                f"context_codes is {self.context_codes}, must be at least chunk_codes "
+                f"({self.chunk_codes})"
+            )
+        return self
+
+
+class VocoderShape(Params):
+    """Size of the mel-to-wave network."""
+
+    width: int = Field(ge=8, multiple_of=2)
+    ffn_width: int = Field(ge=8)
+    n_blocks: int = Field(ge=1)
+    kernel: int = Field(ge=3, le=15)
+    lookahead_frames: int = Field(ge=0)
+    """Future mel frames that the first convolution sees; all others are causal."""
+    n_fft: int = Field(ge=16)
+    """Length of the inverse Fourier transform's window, in samples."""
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.lookahead_frames >= self.kernel:
+            raise ValueError(
+                f"lookahead_frames is {self.lookahead_frames}, must be 0..{self.kernel - 1} "
+                f"(kernel is {self.kernel})"
+            )
+        return self
+
+
+class TrainDecoder(StageParams):
+    """Section train_decoder."""
+
+    model: FlowShape
+    fit: FitParams
+    batch: int = Field(ge=1)
+    crop_codes: int = Field(ge=4)
+    """Codes of one training sequence."""
+    answer_share: float = Field(ge=0, le=1)
+    """Part of the sequences made of the assistant's answers."""
+    other_voices_share: float = Field(ge=0, le=1)
+    """Part of the sequences spoken by other voices; the rest is the assistant's other clips."""
+    prompt_share: float = Field(ge=0, le=1)
+    """Part of the sequences whose beginning is given as a voice prompt."""
+    prompt_max_ratio: float = Field(ge=0, lt=1)
+    """Longest prompt as a part of its sequence."""
+    unconditional_share: float = Field(ge=0, lt=1)
+    """Part of the sequences that the flow sees without conditions, for guidance."""
+    coarse_weight: float = Field(ge=0)
+    """Weight of the L1 of the coarse mel; above 0 the flow's loss does not shape that mel."""
+    flow_weight: float = Field(ge=0)
+    """Weight of the flow's loss; 0 trains the coarse mel alone."""
+    code_noise: float = Field(ge=0, lt=1)
+    """Part of the codes replaced by random ones."""
+
+    @model_validator(mode="after")
+    def _shares(self) -> Self:
+        if self.answer_share + self.other_voices_share > 1:
+            raise ValueError(
+                f"answer_share {self.answer_share} and other_voices_share "
+                f"{self.other_voices_share} add up to more than 1"
+            )
+        return self
+
+
+class TrainVocoder(StageParams):
+    """Section train_vocoder."""
+
+    model: VocoderShape
+    fit: FitParams
+    batch: int = Field(ge=1)
+    crop_frames: int = Field(ge=8)
+    other_voices_share: float = Field(ge=0, le=1)
+    """Part of the crops spoken by other voices than the assistant's."""
+    mel_weight: float = Field(ge=0)
+    fft_sizes: list[int] = Field(min_length=1)
+    """Windows of the spectral loss, in samples."""

@@ -1,0 +1,152 @@
+"""Training the flow network: coarse mel by L1, mel by flow matching, voice by prefix masking.
+
+A sequence is clips of one speaker one after the other, cut to a fixed number of codes; its
+beginning may be given as voice prompt, as a prompt precedes a reply (paper section 2).
+Shapes: B batch · N codes · T mel frames · M mel bands · K speaker width.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import lightning.pytorch as pl
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from moss_speech.decoder.flow import FlowNetwork
+from moss_speech.decoder.mel import mel_statistics
+from moss_speech.decoder.solver import flow_matching_loss
+from moss_speech.params.decoder import TrainDecoder
+from moss_speech.training.clips import Clips, draw_speaker
+from moss_speech.training.launch import Fit, fit
+from moss_speech.training.optim import adamw
+
+CLIPS_FOR_MEAN = 64
+
+
+@dataclass(frozen=True)
+class DecoderBatch:
+    """Sequences of one step."""
+
+    codes_BN: Tensor
+    mel_BTM: Tensor
+    speaker_BK: Tensor
+    prompt_frames_B: Tensor
+    """How much of each beginning is given as voice prompt."""
+
+
+class DecoderBatches:
+    """Step number to batch; equal steps give equal batches."""
+
+    def __init__(
+        self,
+        clips: Clips,
+        codes_of: Callable[[str], NDArray[np.int64]],
+        p: TrainDecoder,
+        n_codes: int,
+        seed: int,
+    ) -> None:
+        self._clips, self._codes_of, self._p = clips, codes_of, p
+        self._n_codes, self._seed = n_codes, seed
+        self._groups = clips.groups(p.answer_share, p.other_voices_share)
+
+    def __call__(self, step: int) -> DecoderBatch:
+        """The batch of a step."""
+        rows = [
+            self._row(np.random.default_rng((self._seed, step, i))) for i in range(self._p.batch)
+        ]
+        codes, mels, speakers, prompts = zip(*rows, strict=True)
+        return DecoderBatch(
+            torch.stack(codes), torch.stack(mels), torch.stack(speakers), torch.tensor(prompts)
+        )
+
+    def _row(self, random: np.random.Generator) -> tuple[Tensor, Tensor, Tensor, int]:
+        speaker_clips = draw_speaker(self._groups, random)
+        codes_N, mel_TM = self._sequence(speaker_clips, random)
+        other = self._draw(speaker_clips, random)
+        n_prompt = 0
+        if random.random() < self._p.prompt_share:
+            n_prompt = int(random.random() * self._p.prompt_max_ratio * len(mel_TM))
+        wrong_N = torch.from_numpy(random.random(len(codes_N)) < self._p.code_noise)
+        noise_N = torch.from_numpy(random.integers(self._n_codes, size=len(codes_N)))
+        return torch.where(wrong_N, noise_N, codes_N), mel_TM, mel_statistics(other[1]), n_prompt
+
+    def _draw(self, clips: list[str], random: np.random.Generator) -> tuple[Tensor, Tensor]:
+        clip = clips[random.integers(len(clips))]
+        codes_N = torch.from_numpy(self._codes_of(clip))
+        return codes_N, self._clips.mel(clip, len(codes_N))
+
+    def _sequence(self, clips: list[str], random: np.random.Generator) -> tuple[Tensor, Tensor]:
+        """Codes [N] and mel [T, M] of clips one after the other, beginning inside the first."""
+        per_code, wanted = self._clips.format.frames_per_code, self._p.crop_codes
+        codes, mels = self._draw(clips, random)
+        start = int(random.integers(len(codes)))
+        while len(codes) < start + wanted:
+            more_codes, more_mels = self._draw(clips, random)
+            codes, mels = torch.cat([codes, more_codes]), torch.cat([mels, more_mels])
+        end = start + wanted
+        return codes[start:end], mels[start * per_code : end * per_code]
+
+
+class DecoderTraining(pl.LightningModule):
+    """Losses of a flow network."""
+
+    def __init__(self, flow: FlowNetwork, p: TrainDecoder) -> None:
+        super().__init__()
+        self.flow, self._p = flow, p
+
+    def training_step(self, batch: DecoderBatch, _: int) -> Tensor:
+        """Coarse L1 and flow matching of one batch."""
+        mu_BTM = self.flow.coarse_mel(batch.codes_BN)
+        coarse = (mu_BTM - batch.mel_BTM).abs().mean()
+        loss = self._p.coarse_weight * coarse
+        self.log("coarse_l1", coarse)
+        if self._p.flow_weight:
+            flow = self._flow_loss(batch, mu_BTM.detach() if self._p.coarse_weight else mu_BTM)
+            self.log("flow", flow)
+            loss = loss + self._p.flow_weight * flow
+        return loss
+
+    def _flow_loss(self, batch: DecoderBatch, mu_BTM: Tensor) -> Tensor:
+        frames_T = torch.arange(mu_BTM.shape[1], device=mu_BTM.device)
+        in_prompt_BT = frames_T < batch.prompt_frames_B[:, None]
+        prompt_BTM = batch.mel_BTM * in_prompt_BT[..., None]
+        given = self.flow.conditions(mu_BTM, batch.speaker_BK, prompt_BTM)
+        return flow_matching_loss(
+            self.flow.decoder.estimator, batch.mel_BTM.mT, given, self._p.unconditional_share
+        )
+
+    def configure_optimizers(self) -> Any:
+        """AdamW with its schedule per step."""
+        optimizer, schedule = adamw(self.parameters(), self._p.fit)
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
+        }
+
+
+def train_decoder(
+    flow: FlowNetwork,
+    clips: Clips,
+    codes_of: Callable[[str], NDArray[np.int64]],
+    p: TrainDecoder,
+    how: Fit,
+) -> None:
+    """Train a new flow network in place.
+
+    Raises `ValueError` for a network whose speaker vectors come from outside.
+    """
+    if flow.config.speaker != "mel-statistics":
+        raise ValueError(
+            f"train_decoder.model.speaker is {flow.config.speaker!r}; training here makes speaker "
+            "vectors of 'mel-statistics' only"
+        )
+    with torch.no_grad():  # outputs begin at the average mel instead of far above it
+        mean_M = clips.mean_mel(CLIPS_FOR_MEAN)
+        flow.encoder_proj.bias.copy_(mean_M)
+        assert flow.decoder.estimator.final_proj.bias is not None
+        flow.decoder.estimator.final_proj.bias.copy_(mean_M)
+    batches = DecoderBatches(clips, codes_of, p, flow.config.n_codes, how.seed)
+    fit(DecoderTraining(flow, p), batches, how)
