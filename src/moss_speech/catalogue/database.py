@@ -16,6 +16,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.orm import Session, sessionmaker
 
 from moss_speech.settings import settings
+from moss_speech.storage import InUseError
 
 _BUSY_MS = 20_000
 """How long a statement waits for another writer."""
@@ -69,7 +70,7 @@ def _file_lock(engine: Engine, key: int, what: str, wait_s: float) -> Iterator[N
     try:
         lock.acquire()
     except Timeout as error:
-        raise RuntimeError(_HELD.format(what, wait_s)) from error
+        raise InUseError(_HELD.format(what, wait_s)) from error
     try:
         yield
     finally:
@@ -82,7 +83,7 @@ def _advisory_lock(engine: Engine, key: int, what: str, wait_s: float) -> Iterat
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         while not connection.scalar(text("SELECT pg_try_advisory_lock(:key)"), {"key": key}):
             if time.monotonic() > deadline_s:
-                raise RuntimeError(_HELD.format(what, wait_s))
+                raise InUseError(_HELD.format(what, wait_s))
             time.sleep(_POLL_S)
         try:
             yield
@@ -129,7 +130,7 @@ def catalogue() -> Iterator[Session]:
 
 @contextmanager
 def promotion_lock(wait_s: float = _WAIT_S) -> Iterator[None]:
-    """Held by the one process that may move the champion; `RuntimeError` after `wait_s`."""
+    """Held by the one process that may move the champion; `InUseError` after `wait_s`."""
     engine: Engine = open_catalogue(settings().catalogue_url).kw["bind"]
     with _lock(engine, _PROMOTION_LOCK, "the promotion lock", wait_s):
         yield

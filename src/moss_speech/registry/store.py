@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
 EXPERIMENT = "moss-speech"
-"""Experiment that every run is filed in, and name of the registered model."""
+"""Experiment that every run is filed in."""
+MODEL = "moss-speech"
+"""Name of the registered model."""
 
 
 def _silence() -> None:

@@ -118,7 +118,7 @@ def _close_dead_runs(name: str) -> None:
 
 
 @contextmanager
-def _run(name: str, tags: Mapping[str, str]) -> Iterator[MlflowTracker]:
+def filed_run(name: str, tags: Mapping[str, str]) -> Iterator[MlflowTracker]:
     """A run that ends FINISHED, FAILED when the block raises, KILLED when it is interrupted."""
     _close_dead_runs(name)
     tags = {STAGE_TAG: name, **_origin(), **tags}
@@ -150,14 +150,14 @@ def stage_run(
         tags[FINGERPRINT_TAG] = fingerprint
     if parent := settings().parent_run:
         tags[PARENT_TAG] = parent
-    with _run(name, tags) as tracker:
+    with filed_run(name, tags) as tracker:
         yield tracker
 
 
 @contextmanager
 def pipeline_run(params: Mapping[str, Any]) -> Iterator[str]:
     """The parent run of a pipeline; yields its id, which stages get as MOSS_PARENT_RUN."""
-    with _run(PIPELINE, {}) as tracker:
+    with filed_run(PIPELINE, {}) as tracker:
         tracker.params(params)
         yield tracker.run_id
 

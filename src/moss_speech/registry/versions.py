@@ -1,0 +1,153 @@
+"""Versions of the registered model: a bundle in MLflow, its figures and data in the catalogue."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlparse
+from urllib.request import url2pathname
+
+from moss_speech.catalogue.data import find_dataset
+from moss_speech.catalogue.database import catalogue
+from moss_speech.catalogue.models import (
+    figures,
+    find_version,
+    record_evaluation,
+    record_version,
+)
+from moss_speech.catalogue.tables import ModelVersion
+from moss_speech.registry.store import MODEL, tracking_client
+from moss_speech.registry.tracking import MlflowTracker, filed_run
+from moss_speech.settings import settings
+from moss_speech.storage import fresh_dir, tree_digest
+
+CANDIDATE, APPROVED, CHAMPION = "candidate", "approved", "champion"
+"""Aliases: offered last; accepted by a person or by automatic gates; served."""
+DIGEST_TAG = "moss.digest"
+_BUNDLE, _REPORT = "bundle", "report"
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """What is offered to the registry."""
+
+    bundle: Path
+    metrics: Mapping[str, Any]
+    """Content of reports/metrics.json."""
+    report: Path
+    """Folder of the evaluation's report."""
+    dataset: str | None = None
+    """Digest of the cleaned corpus, as `lineage.record_data` gave it."""
+
+
+def _create_model() -> None:
+    from mlflow.exceptions import MlflowException
+
+    try:
+        tracking_client().create_registered_model(MODEL)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+
+
+def _file_figures(tracker: MlflowTracker, candidate: Candidate) -> None:
+    found = figures(candidate.metrics)
+    tracker.metrics({name: figure.value for name, figure in found.items()})
+    tracker.flush()
+    tracking_client().log_artifacts(tracker.run_id, str(candidate.report), _REPORT)
+
+
+def _known_version(digest: str) -> Any | None:
+    query = f"name = '{MODEL}' and tags.`{DIGEST_TAG}` = '{digest}'"
+    return next(iter(tracking_client().search_model_versions(query)), None)
+
+
+def _new_version(tracker: MlflowTracker, candidate: Candidate, digest: str) -> Any:
+    tracking_client().log_artifacts(tracker.run_id, str(candidate.bundle), _BUNDLE)
+    return tracking_client().create_model_version(
+        MODEL,
+        source=f"runs:/{tracker.run_id}/{_BUNDLE}",
+        run_id=tracker.run_id,
+        tags={DIGEST_TAG: digest},
+    )
+
+
+def _tag_figures(version: int, metrics: Mapping[str, Any]) -> None:
+    """What the registry's page shows of a version; gates read the catalogue instead."""
+    for name, figure in figures(metrics).items():
+        if figure.low is not None:
+            shown = f"{figure.value:.3f} ({figure.low:.3f} to {figure.high:.3f}, n {figure.n})"
+            tracking_client().set_model_version_tag(MODEL, str(version), name, shown)
+
+
+def _register(tracker: MlflowTracker, candidate: Candidate) -> int:
+    digest = tree_digest(candidate.bundle)
+    _create_model()
+    _file_figures(tracker, candidate)
+    entry = _known_version(digest) or _new_version(tracker, candidate, digest)
+    version = int(entry.version)
+    with catalogue() as session:
+        dataset = find_dataset(session, candidate.dataset) if candidate.dataset else None
+        record_version(session, version, digest, entry.run_id, dataset)
+        record_evaluation(session, digest, candidate.metrics)
+    _tag_figures(version, candidate.metrics)
+    tracking_client().set_registered_model_alias(MODEL, CANDIDATE, str(version))
+    return version
+
+
+def register_candidate(candidate: Candidate, run_id: str | None = None) -> int:
+    """File report, figures and bundle, and give its version the alias `candidate`.
+
+    A bundle that is registered already keeps its version and gets the new figures. Everything
+    is filed in the run `run_id`, the pipeline's; without one in a run of its own.
+    """
+    if run_id := run_id or settings().parent_run:
+        return _register(MlflowTracker(run_id), candidate)
+    with filed_run("register", {}) as tracker:
+        return _register(tracker, candidate)
+
+
+def version_with(alias: str) -> int | None:
+    """The version that carries an alias, None if no version does."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        model = tracking_client().get_registered_model(MODEL)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        return None
+    version = model.aliases.get(alias)
+    return None if version is None else int(version)
+
+
+def approve(version: int) -> None:
+    """Mark a registered version as accepted, as a person does in the MLflow UI."""
+    with catalogue() as session:
+        find_version(session, version)
+    tracking_client().set_registered_model_alias(MODEL, APPROVED, str(version))
+
+
+def _fetch(version: ModelVersion) -> Path:
+    """The artifact folder itself when it is local, else a copy in the state folder."""
+    root = tracking_client().get_run(version.run_id).info.artifact_uri
+    if urlparse(root).scheme in ("", "file"):
+        return Path(url2pathname(urlparse(root).path)) / _BUNDLE
+    copy = settings().state / "models" / version.digest
+    if not copy.exists():
+        with fresh_dir(copy) as folder:
+            tracking_client().download_artifacts(version.run_id, _BUNDLE, str(folder))
+    return copy / _BUNDLE
+
+
+def bundle_of(version: ModelVersion) -> Path:
+    """The bundle folder of a version; `ValueError` if it is not what was registered."""
+    folder = _fetch(version)
+    if not folder.is_dir():
+        raise ValueError(f"version {version.version} of {MODEL} has no bundle at {folder}")
+    if (found := tree_digest(folder)) != version.digest:
+        raise ValueError(
+            f"version {version.version} of {MODEL} is damaged: {folder} has digest {found}, "
+            f"must be {version.digest}"
+        )
+    return folder
