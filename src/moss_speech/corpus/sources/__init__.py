@@ -1,0 +1,1 @@
+"""Where speech comes from: the embedded domain, audio folders, packaged human recordings."""

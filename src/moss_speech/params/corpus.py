@@ -1,0 +1,111 @@
+"""Params of the stage corpus."""
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from moss_speech.params.base import Params, StageParams
+
+Category = Literal["color", "animal", "next", "count", "opposite"]
+
+
+class QuestionCounts(Params):
+    """Clips of questions; a pair of splits is (voice, wording)."""
+
+    train: int = Field(ge=1, le=100)
+    """Training voices that ask each training wording of each fact."""
+    dev_voice: int = Field(ge=0, le=100)
+    """Dev voices, a fact: training wordings."""
+    dev_wording: int = Field(ge=0, le=100)
+    """Training voices, a dev wording."""
+    dev_both: int = Field(ge=0, le=100)
+    """Dev voices, a dev wording."""
+    test_voice: int = Field(ge=0, le=100)
+    """Test voices, a fact: training wordings."""
+    test_wording: int = Field(ge=0, le=100)
+    """Training voices, a test wording."""
+    test_both: int = Field(ge=0, le=100)
+    """Test voices, a test wording."""
+    unseen_synthesizer: int = Field(ge=0, le=1000)
+    """Test wordings in all by the synthesiser that training never hears."""
+
+
+class AssistantCounts(Params):
+    """Clips of the one assistant voice."""
+
+    renditions: int = Field(ge=1, le=100)
+    """Of each answer, for training."""
+    held_out_renditions: int = Field(ge=0, le=20)
+    """Of each answer, for dev and for test."""
+    wordings_read: int = Field(ge=0, le=7)
+    """Training wordings of each fact that the assistant voice reads once."""
+    rate_range: list[float] = Field(min_length=2, max_length=2)
+
+
+class StringCounts(Params):
+    """Random word strings: dictation (salad) and "repeat after me"."""
+
+    salad_train: int = Field(ge=0, le=100_000)
+    salad_dev: int = Field(ge=0, le=10_000)
+    salad_test: int = Field(ge=0, le=10_000)
+    salad_domain_share: float = Field(ge=0, le=1)
+    """Share of salad words that the facts also use."""
+    repeat_train: int = Field(ge=0, le=10_000)
+    repeat_dev: int = Field(ge=0, le=1_000)
+    repeat_test: int = Field(ge=0, le=1_000)
+    repeat_voices: int = Field(ge=1, le=100)
+    """User voices a string to repeat."""
+
+
+class Surroundings(Params):
+    """How the users' clips vary."""
+
+    rate_range: list[float] = Field(min_length=2, max_length=2)
+    """Speaking rate relative to the voice's own."""
+    pitch_range: list[float] = Field(min_length=2, max_length=2)
+    level_range_db: list[float] = Field(min_length=2, max_length=2)
+    """Loudness of the speech, RMS in dB of full scale."""
+    noise_share: float = Field(ge=0, le=1)
+    """Share of clips with background noise."""
+    snr_range_db: list[float] = Field(min_length=2, max_length=2)
+    pause_range_s: list[float] = Field(min_length=2, max_length=2)
+    """Silence (or noise alone) before and after the speech."""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "Surroundings":
+        for name, value in self:
+            if isinstance(value, list) and not value[0] <= value[1]:
+                raise ValueError(f"{name} is {value}, must be [low, high]")
+        return self
+
+
+class Embedded(Params):
+    """The synthesised domain."""
+
+    categories: list[Category] = Field(min_length=1)
+    questions: QuestionCounts
+    assistant: AssistantCounts
+    strings: StringCounts
+    surroundings: Surroundings
+    flawed_each: int = Field(ge=0, le=100)
+    """Deliberately broken items of each kind, for the cleaning to catch."""
+
+
+class Folder(Params):
+    """A folder of recordings; its licence and consent travel to the model's card."""
+
+    path: str
+    licence: str = Field(min_length=1)
+    consent: str = Field(min_length=1)
+    """Who agreed to what, such as `speaker agreed to training on 2026-03-01`."""
+    speaker: str = Field(min_length=1)
+    split: Literal["train", "dev", "test"]
+
+
+class Corpus(StageParams):
+    """The stage corpus: what it is made of."""
+
+    embedded: Embedded | None
+    human_test: bool
+    """Real human clips of the apt package pocketsphinx-testdata, if installed; never training."""
+    folders: list[Folder]
