@@ -1,0 +1,94 @@
+"""The codec as others use it: 16 kHz audio in, codes out, and what the codes spell.
+
+Shapes: S samples · N codes · U character frames · A alphabet with the blank.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from moss_speech.audio import Samples
+from moss_speech.codec.config import CodecConfig
+from moss_speech.codec.encoder import Encoder
+from moss_speech.codec.features import log_mel, pad_features, segments
+from moss_speech.codec.readout import CtcReadout
+
+Codes = NDArray[np.int64]
+"""Codes of one piece of speech, 12.5 a second."""
+_BATCH_CODES = 800
+"""Codes encoded in one go, padding included: 64 s."""
+
+
+@dataclass(frozen=True)
+class Codec:
+    """An encoder with its codebook, and the CTC read-out if it has one."""
+
+    encoder: Encoder
+    readout: CtcReadout | None
+    digest: str
+    """SHA-256 of the model.safetensors it came from."""
+
+    @property
+    def config(self) -> CodecConfig:
+        """Shape of the encoder."""
+        return self.encoder.config
+
+    @torch.inference_mode()
+    def encode(self, audio: Sequence[Samples]) -> list[Codes]:
+        """Codes of each piece of 16 kHz audio: ceil(samples / 1280) of them.
+
+        Raises `ValueError` with the position of a piece that is empty or not finite.
+        """
+        pieces: list[tuple[int, Tensor]] = []
+        for i, samples_S in enumerate(audio):
+            try:
+                parts = list(segments(samples_S, self.config))
+            except ValueError as error:
+                raise ValueError(f"audio {i}: {error}") from error
+            pieces += [(i, log_mel(part, self.config.audio_format)) for part in parts]
+        codes = self._encode_features([mel for _, mel in pieces])
+        return [
+            np.concatenate([c for (j, _), c in zip(pieces, codes, strict=True) if j == i])
+            for i in range(len(audio))
+        ]
+
+    def _encode_features(self, features: list[Tensor]) -> list[Codes]:
+        per_code = self.config.audio_format.frames_per_code
+        codes: dict[int, Codes] = {}
+        for batch in _batches([mel.shape[-1] // per_code for mel in features]):
+            mel_BMF, codes_B = pad_features([features[i] for i in batch], per_code)
+            device = self.encoder.codebook.weight.device
+            codes_BN = self.encoder.encode(mel_BMF.to(device), codes_B.to(device)).cpu().numpy()
+            codes |= {i: codes_BN[k, : int(codes_B[k])] for k, i in enumerate(batch)}
+        return [codes[i] for i in range(len(features))]
+
+    @torch.inference_mode()
+    def log_probs(self, codes_N: Codes) -> Tensor:
+        """CTC log-probabilities [U, A] of characters; `ValueError` without a read-out."""
+        if self.readout is None:
+            raise ValueError("this codec has no CTC read-out")
+        if codes_N.size == 0 or codes_N.min() < 0 or codes_N.max() >= self.config.n_codes:
+            raise ValueError(f"codes must be 1 or more of 0..{self.config.n_codes - 1}")
+        vectors_1ND = self.encoder.codebook(torch.from_numpy(codes_N))[None]
+        return self.readout(vectors_1ND, torch.tensor([codes_N.size]))[0]  # type: ignore[no-any-return]
+
+    def transcribe(self, codes_N: Codes) -> str:
+        """What the best path of the read-out spells."""
+        path = self.log_probs(codes_N).argmax(-1).tolist()
+        assert self.readout is not None
+        return self.readout.alphabet.decode(path)
+
+
+def _batches(lengths: list[int]) -> list[list[int]]:
+    """Indices by length in groups of at most `_BATCH_CODES` codes, padding included."""
+    batches: list[list[int]] = []
+    for i in sorted(range(len(lengths)), key=lengths.__getitem__):
+        if batches and (len(batches[-1]) + 1) * lengths[i] <= _BATCH_CODES:
+            batches[-1].append(i)
+        else:
+            batches.append([i])
+    return batches

@@ -1,0 +1,49 @@
+"""Numbers of the stage train_tokenizer."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from moss_speech.params.base import StageParams
+from moss_speech.params.fit import FitParams
+
+Ratio = Annotated[float, Field(ge=0, le=1)]
+
+
+class TrainTokenizer(StageParams):
+    """Adapting a Whisper encoder to causal hearing and discrete codes."""
+
+    start: str = Field(min_length=1)
+    """Whisper encoder to begin with: an asset's name, or a folder; it gives all widths."""
+    layers: int = Field(ge=1, le=32)
+    codes: int = Field(ge=2, le=65536)
+    lookahead_frames: int = Field(ge=0, le=1500)
+    """Encoder frames (20 ms) in a block of attention; 0 is strictly causal, as published."""
+    frozen_layers: int = Field(ge=0, le=32)
+    """Layers from the bottom, convolutions included, that stay Whisper's own; 0 trains all."""
+    readout_width: int = Field(ge=8, le=4096)
+    max_items: int = Field(ge=1)
+    """Training utterances at most, drawn by the seed."""
+    max_dev_items: int = Field(ge=1)
+    """Held-out utterances of each kind for the report."""
+    max_item_s: float = Field(gt=0, le=30)
+    batch_s: float = Field(gt=0)
+    """Seconds of audio in a batch."""
+    encoder_lr_ratio: float = Field(gt=0, le=1)
+    """Rate of the encoder as a part of the read-out's."""
+    distillation: float = Field(ge=0)
+    """Weight of the distance to what the encoder gave before it was made causal."""
+    commitment: float = Field(ge=0)
+    quantise_from_step: int = Field(ge=1)
+    """Step of k-means; before it the read-out hears unquantised vectors."""
+    kmeans_batches: int = Field(ge=1)
+    kmeans_rounds: int = Field(ge=1)
+    codebook_decay: Ratio
+    dead_below: Ratio
+    """A code used less than this part of its fair share restarts at a fresh vector."""
+    noise: float = Field(ge=0)
+    """Deviation of noise on the features."""
+    time_masks: int = Field(ge=0)
+    mask_frames: int = Field(ge=1)
+    """Longest time mask in mel frames (10 ms)."""
+    fit: FitParams

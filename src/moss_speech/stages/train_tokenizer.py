@@ -1,0 +1,61 @@
+"""Stage train_tokenizer: cuts and a Whisper encoder to models/codec."""
+
+from pathlib import Path
+
+import torch
+
+from moss_speech import assets
+from moss_speech.codec.load import load_codec, save_codec
+from moss_speech.codec.readout import ENGLISH, Alphabet, CtcReadout
+from moss_speech.codec.whisper import read_whisper_encoder, start_from_whisper, whisper_config
+from moss_speech.corpus.items import Utterance, open_utterances
+from moss_speech.params.train_tokenizer import TrainTokenizer
+from moss_speech.settings import settings
+from moss_speech.stages.runner import StageIO
+from moss_speech.storage import fresh_dir, write_json
+from moss_speech.training.launch import Fit, fit
+from moss_speech.training.tokenizer import TokenizerTraining, batch_codes
+from moss_speech.training.tokenizer_data import LengthBatches, can_be_spelt, load_spoken
+from moss_speech.training.tokenizer_report import dev_sets, draw, report_codec
+
+Section = TrainTokenizer
+
+
+def run(p: TrainTokenizer, io: StageIO) -> None:
+    """Adapt the encoder, quantise it, report on dev, write the codec."""
+    torch.manual_seed(io.seed)
+    weights = read_whisper_encoder(_start_folder(p.start))
+    config = whisper_config(weights, p.layers, p.codes, p.lookahead_frames)
+    form, alphabet = config.audio_format, Alphabet(ENGLISH)
+    encoder = start_from_whisper(config, weights)
+    readout = CtcReadout(config.d_model, p.readout_width, alphabet)
+
+    usable = [
+        u
+        for u in open_utterances(io.inputs["clean"]).values()
+        if u.duration_s <= p.max_item_s and can_be_spelt(u, alphabet, form)
+    ]
+    chosen = draw([u for u in usable if u.for_training], p.max_items, io.seed)
+    items = load_spoken(chosen, alphabet, form)
+    batches = LengthBatches(items, batch_codes(p, form.codes_per_s), form, io.seed)
+    module = TokenizerTraining(encoder, readout, p, batches)
+    how = Fit(p.fit, io.seed, io.run_folder, io.tracker, settings().device, "tokenizer")
+    fit(module, batches, how)
+
+    with fresh_dir(io.output) as out:
+        save_codec(out, encoder, readout)
+        dev = {name: draw(us, p.max_dev_items, io.seed) for name, us in _dev(usable).items()}
+        report = report_codec(load_codec(out), dev)
+        write_json(out / "report.json", report | {"training_items": len(items)})
+    values = {f"dev/{name}_word_error": v["word_error"] for name, v in report["dev"].items()}
+    use = {key: report[key] for key in ("codes_used", "perplexity")}
+    io.tracker.metrics(values | use, p.fit.steps)
+
+
+def _dev(utterances: list[Utterance]) -> dict[str, list[Utterance]]:
+    """The dev sets, and training utterances for comparison."""
+    return {"training": [u for u in utterances if u.for_training], **dev_sets(utterances)}
+
+
+def _start_folder(name: str) -> Path:
+    return folder if (folder := Path(name)).is_dir() else assets.fetch(name)
