@@ -1,0 +1,1 @@
+"""The HTTP service: BentoML process, OpenAI-shaped routes, web page."""

@@ -38,6 +38,8 @@ class Settings(BaseSettings):
     """MLflow run that the runs of stages are filed under; the flow sets it."""
     model: str = "models:/moss-speech@champion"
     """What the service loads: a registry address or a bundle folder."""
+    max_waiting: int = Field(default=8, ge=0)
+    """Answers that may wait in the service beside the one under way; more are refused."""
     device: Literal["cpu", "cuda"] = "cpu"
     offline: bool = False
     """True forbids every download."""

@@ -1,0 +1,77 @@
+"""Errors of the HTTP interface, in OpenAI's shape: `{"error": {message, type, param, code}}`."""
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from fastapi import Request
+from fastapi.responses import JSONResponse
+from pydantic import ValidationError
+
+from moss_speech.inference.turns import QuestionError
+
+ErrorType = Literal["invalid_request_error", "overloaded_error", "server_error"]
+
+
+class ApiError(Exception):
+    """A refusal that the client can read: HTTP status, kind, field and machine-readable code."""
+
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        *,
+        code: str,
+        param: str | None = None,
+        kind: ErrorType = "invalid_request_error",
+        retry_after_s: int | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status, self.code, self.param, self.kind = status, code, param, kind
+        self.retry_after_s = retry_after_s
+
+    def body(self) -> dict[str, Any]:
+        """The JSON body of the answer."""
+        error = {"message": str(self), "type": self.kind, "param": self.param, "code": self.code}
+        return {"error": error}
+
+
+def invalid(message: str, param: str | None, code: str = "invalid_value") -> ApiError:
+    """A 400 for a field whose value cannot be used."""
+    return ApiError(400, message, code=code, param=param)
+
+
+def refused_question(error: QuestionError) -> ApiError:
+    """A 400 for a question that the engine refuses, with the engine's code and reason."""
+    return invalid(str(error), "messages", error.code)
+
+
+def _field(location: Sequence[int | str]) -> str:
+    """`messages[0].content`, as OpenAI names fields; names of union members are left out."""
+    hidden = {"system", "developer", "user", "assistant", "text", "input_audio", "str"}
+    parts: list[str] = []
+    for i, part in enumerate(location):
+        if isinstance(part, int):
+            parts.append(f"[{part}]")
+        elif i == 0 or not (isinstance(location[i - 1], int) and part in hidden):
+            parts.append(f".{part}" if parts else part)
+    return "".join(parts)
+
+
+def refused_fields(error: ValidationError) -> ApiError:
+    """A 400 that names the first wrong field and why; it never repeats what was sent."""
+    first = error.errors(include_input=False, include_url=False, include_context=False)[0]
+    param = _field(first["loc"])
+    if first["type"] == "extra_forbidden":
+        return invalid(f"unrecognised request argument: {param}", param, "unknown_parameter")
+    if first["type"] == "missing":
+        return invalid(f"missing required parameter: {param}", param, "missing_required_parameter")
+    if first["type"] == "json_invalid":
+        return invalid(f"the body is not JSON: {first['msg']}", None, "invalid_json")
+    return invalid(f"{param or 'the body'}: {first['msg']}", param)
+
+
+async def answer_api_error(_: Request, error: Exception) -> JSONResponse:
+    """Turn an `ApiError` into its HTTP answer."""
+    assert isinstance(error, ApiError)
+    headers = {} if error.retry_after_s is None else {"retry-after": str(error.retry_after_s)}
+    return JSONResponse(error.body(), error.status, headers)

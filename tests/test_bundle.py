@@ -1,0 +1,87 @@
+import shutil
+from pathlib import Path
+
+import pytest
+
+from moss_speech.bundle import Bundle, ModelFolders, verify_bundle, write_bundle
+from moss_speech.storage import read_json, tree_digest, write_json
+from tests.tiny_bundle import ABOUT, tiny_bundle, tiny_models, tiny_voice
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_bundle(tmp_path_factory.mktemp("whole"))
+
+
+@pytest.fixture
+def copy(whole: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(whole, tmp_path / "bundle"))
+
+
+def test_written_bundle_opens_with_all_its_parts(whole: Path) -> None:
+    bundle = Bundle.open(whole)
+    assert list(bundle.voices) == ["assistant"]
+    assert bundle.voices["assistant"].rights.licence == "CC0-1.0"
+    assert bundle.card.about == ABOUT
+    assert bundle.lm.config.n_codes == bundle.codec.config.n_codes
+
+
+def test_bundle_holds_only_what_its_inputs_determine(whole: Path, tmp_path: Path) -> None:
+    assert tree_digest(tiny_bundle(tmp_path)) == tree_digest(whole)
+
+
+def test_reports_of_training_stay_outside(tmp_path: Path) -> None:
+    models = tiny_models(tmp_path / "models")
+    write_json(models.codec / "report.json", {"seconds": 1.5})
+    write_bundle(tmp_path / "bundle", models, [tiny_voice(models, "assistant")], ABOUT)
+    assert not list((tmp_path / "bundle").rglob("report.json"))
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["lm/model.safetensors", "codec/flow/hift/config.json", "voices/assistant/prompt.flac"],
+)
+def test_truncated_missing_and_altered_files_are_named(copy: Path, name: str) -> None:
+    path = copy / name
+    content = path.read_bytes()
+    path.write_bytes(content[:-10])
+    with pytest.raises(ValueError, match=f"damaged: {name} has .* bytes, must have"):
+        Bundle.open(copy)
+    path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    with pytest.raises(ValueError, match=f"damaged: {name} has SHA-256"):
+        Bundle.open(copy)
+    path.unlink()
+    with pytest.raises(ValueError, match=f"damaged: {name} is missing"):
+        Bundle.open(copy)
+
+
+def test_foreign_file_is_named(copy: Path) -> None:
+    (copy / "lm" / "extra.bin").write_bytes(b"x")
+    with pytest.raises(ValueError, match="lm/extra.bin does not belong to it"):
+        verify_bundle(copy)
+
+
+def test_folder_without_card_and_unknown_version_are_refused(copy: Path) -> None:
+    card = read_json(copy / "card.json")
+    write_json(copy / "card.json", card | {"format_version": 2})
+    with pytest.raises(ValueError, match="card.json is no card of a bundle: format_version"):
+        Bundle.open(copy)
+    (copy / "card.json").unlink()
+    with pytest.raises(ValueError, match="is no bundle: card.json is missing"):
+        Bundle.open(copy)
+
+
+def test_parts_that_do_not_fit_leave_nothing_behind(tmp_path: Path) -> None:
+    models = tiny_models(tmp_path / "models")
+    config = read_json(models.decoder / "config.json")
+    write_json(models.decoder / "config.json", config | {"codec_digest": "another"})
+    target = tmp_path / "bundle"
+    with pytest.raises(ValueError, match="codec"):
+        write_bundle(target, models, [tiny_voice(models, "assistant")], ABOUT)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["models"]
+
+
+def test_bundle_without_a_voice_is_refused(tmp_path: Path) -> None:
+    models: ModelFolders = tiny_models(tmp_path / "models")
+    with pytest.raises(ValueError, match="holds 0 voices"):
+        write_bundle(tmp_path / "bundle", models, [], ABOUT)
