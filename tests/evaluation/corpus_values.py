@@ -22,7 +22,10 @@ WORDINGS: dict[str, Split] = {"w0": "train", "w1": "dev", "w2": "test"}
 def utterance(
     id: str, text: str, speaker: str, role: Role, voice_split: Split, text_split: Split
 ) -> Utterance:
-    return Utterance(id, Path(f"{id}.flac"), 1.0, text, speaker, role, voice_split, text_split, {})
+    tags = {"category": "repeat"} if id.startswith("repeat") else {}
+    return Utterance(
+        id, Path(f"{id}.flac"), 1.0, text, speaker, role, voice_split, text_split, tags
+    )
 
 
 def corpus() -> tuple[dict[str, Utterance], list[Dialogue]]:
@@ -44,6 +47,14 @@ def corpus() -> tuple[dict[str, Utterance], list[Dialogue]]:
                 found.append(
                     utterance(f"{fact}-a{i}", answer, "piper:joe", "answer", "train", split)
                 )
+    for split, words in (("train", "arm bed"), ("test", "bus cake")):
+        asked = utterance(
+            f"repeat-{split}", f"repeat after me {words}", "espeak-ng:m5", "question", split, split
+        )
+        found.append(asked)
+        tags = {"fact": f"repeat-{split}", "wording": "0", "category": "repeat", "taught": "speech"}
+        turns = (Turn("user", asked.text, (asked.id,)), Turn("assistant", words))
+        dialogues.append(Dialogue(f"repeat-{split}-w0", split, turns, tags))
     for i, split in enumerate(("train", "test", "test")):
         found.append(utterance(f"salad{i}", f"tree {i}", "espeak-ng:m1", "salad", "train", split))
     found.append(utterance("human0", "ten of clubs", "person", "human", "test", "test"))

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from moss_speech.evaluation.suites import Item, Suite, spread
 from moss_speech.params.evaluate import ItemCounts
 
-COUNTS = ItemCounts(hardest=100, cell=60, repeat=10, renditions=10, tokenizer=10)
+COUNTS = ItemCounts(hardest=100, cell=60, repeat=10, renditions=10, human=5, tokenizer=10)
 SPOKEN = [fact for fact, (_, _, taught) in FACTS.items() if taught == "speech"]
 
 
@@ -24,7 +24,9 @@ def test_hardest_cell_takes_unseen_voices_and_wordings_only():
 
 
 def test_gap_cells_take_the_same_questions():
-    cells = questions(ItemCounts(hardest=2, cell=60, repeat=10, renditions=10, tokenizer=10))
+    cells = questions(
+        ItemCounts(hardest=2, cell=60, repeat=10, renditions=10, human=5, tokenizer=10)
+    )
     assert [i.utterance for i in cells["s2s"]] == [i.utterance for i in cells["s2t"]]
     assert len(cells["s2s"]) == 2
 
@@ -56,9 +58,16 @@ def test_unspoken_answers_are_those_no_training_audio_says():
 
 def test_repeats_use_word_strings_never_trained():
     items = Suite(*corpus(), seed=1).repeats(10)
-    assert {(i.cell, i.question) for i in items} == {
-        (cell, text) for cell in ("read_aloud", "dictation") for text in ("tree 1", "tree 2")
+    assert {(i.cell, i.expected) for i in items} == {
+        ("repeat_s2s", "bus cake"),
+        *((cell, text) for cell in ("read_aloud", "dictation") for text in ("tree 1", "tree 2")),
     }
+
+
+def test_words_to_repeat_are_no_answers_to_questions():
+    suite = Suite(*corpus(), seed=1)
+    assert suite.answers == sorted({answer for _, answer, _ in FACTS.values()})
+    assert not any("repeat" in i.question for i in suite.questions(COUNTS))
 
 
 def test_renditions_are_held_out_answers_of_the_assistant():
@@ -79,7 +88,7 @@ def test_hearing_rows_name_what_is_unseen():
 
 def test_equal_seeds_draw_equal_items_and_others_do_not():
     utterances, dialogues = corpus()
-    few = ItemCounts(hardest=2, cell=2, repeat=1, renditions=1, tokenizer=1)
+    few = ItemCounts(hardest=2, cell=2, repeat=1, renditions=1, human=1, tokenizer=1)
     draws = [Suite(utterances, dialogues, seed).questions(few) for seed in (1, 1, 2)]
     assert draws[0] == draws[1] != draws[2]
 

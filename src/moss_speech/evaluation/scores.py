@@ -7,10 +7,7 @@ from typing import Any
 import jiwer
 
 from moss_speech.evaluation.statistics import Estimate, Sampling, mean, ratio
-from moss_speech.evaluation.suites import HARDEST, Item
-
-REPEATS = ("read_aloud", "dictation", "human_dictation")
-"""Cells scored by word error instead of right or wrong."""
+from moss_speech.evaluation.suites import HARDEST, REPEAT_TITLES, Item
 
 
 @dataclass(frozen=True)
@@ -101,7 +98,7 @@ class Scorer:
         """One cell's figure, each judge apart, the code metric and chance beside it."""
         verdicts = [self.verdict(r) for r in records]
         figure = _mean(records, [v.value for v in verdicts], how).to_json()
-        apart = {
+        apart: dict[str, list[Any]] = {
             "whisper": [v.whisper for v in verdicts],
             "sphinx": [v.sphinx for v in verdicts],
             "codes": [v.codes for v in verdicts],
@@ -149,8 +146,10 @@ def figures(records: Sequence[Record], answers: Sequence[str], how: Sampling) ->
     """All figures of a run: `accuracy`, `word_error` by cell, and the gap that speech costs."""
     scorer, cells = Scorer(answers), by_cell(records)
     out: dict[str, Any] = {
-        "accuracy": {n: scorer.accuracy(r, how) for n, r in cells.items() if n not in REPEATS},
-        "word_error": {n: repeat_error(r, how) for n, r in cells.items() if n in REPEATS},
+        "accuracy": {
+            n: scorer.accuracy(r, how) for n, r in cells.items() if n not in REPEAT_TITLES
+        },
+        "word_error": {n: repeat_error(r, how) for n, r in cells.items() if n in REPEAT_TITLES},
     }
     text, speech = ({r.item.utterance: r for r in cells.get(name, [])} for name in HARDEST)
     if shared := [key for key in text if key in speech]:

@@ -67,6 +67,15 @@ QUESTION_CELLS = (
 )
 HARDEST = ("s2t", "s2s")
 """Cells that take the same questions, so that their difference is a figure of its own."""
+REPEAT_CATEGORY = "repeat"
+"""Category of dialogues that ask for words to be said again, instead of for a fact."""
+REPEAT_TITLES = {
+    "repeat_s2s": "“repeat after me …”, spoken → spoken",
+    "read_aloud": "read aloud, typed → spoken",
+    "dictation": "dictation, spoken → text",
+    "human_dictation": "dictation by people, spoken → text",
+}
+"""Cells scored by word error; their word strings were never trained."""
 
 
 @dataclass(frozen=True)
@@ -112,12 +121,15 @@ class Suite:
     def __init__(
         self, utterances: Mapping[str, Utterance], dialogues: Sequence[Dialogue], seed: int
     ) -> None:
-        self.utterances, self.dialogues, self.seed = utterances, dialogues, seed
+        self.utterances, self.seed = utterances, seed
+        self._repeats = [d for d in dialogues if d.tags["category"] == REPEAT_CATEGORY]
+        self.dialogues = [d for d in dialogues if d.tags["category"] != REPEAT_CATEGORY]
         trained = [u for u in utterances.values() if u.for_training]
         self.trained_synthesizers = {synthesizer(u) for u in trained}
         self._trained_texts = {u.text for u in trained}
-        self.answers = sorted({d.turns[-1].text for d in dialogues})
-        self._chance = _chances(dialogues)
+        self.answers = sorted({d.turns[-1].text for d in self.dialogues})
+        """The closed list of answers to questions."""
+        self._chance = _chances(self.dialogues)
 
     def questions(self, counts: ItemCounts) -> list[Item]:
         """Items of all question cells; a cell the corpus cannot fill is absent."""
@@ -129,7 +141,7 @@ class Suite:
         return items
 
     def repeats(self, n: int) -> list[Item]:
-        """Word strings never trained: read out (`read_aloud`), taken down (`dictation`)."""
+        """Word strings never trained: said again when asked, read aloud, taken down."""
         unseen = [
             u
             for u in self.utterances.values()
@@ -137,21 +149,33 @@ class Suite:
         ]
         drawn = spread(((u.text, u) for u in unseen), n, self.seed)
         typed = {u.text: u for u in drawn}
-        read = [_repeat("read_aloud", "text", "speech", u) for u in typed.values()]
-        return read + [_repeat("dictation", "speech", "text", u) for u in drawn]
+        asked = spread(self._asked_to_repeat(), n, self.seed)
+        again = [_repeat("repeat_s2s", "speech", "speech", u, words) for u, words in asked]
+        read = [_repeat("read_aloud", "text", "speech", u, u.text) for u in typed.values()]
+        return again + read + [_repeat("dictation", "speech", "text", u, u.text) for u in drawn]
+
+    def _asked_to_repeat(self) -> list[tuple[str, tuple[Utterance, str]]]:
+        """Dialogue, spoken request and the words to be said again."""
+        return [
+            (d.id, (self.utterances[id], d.turns[-1].text))
+            for d in self._repeats
+            if d.split == "test"
+            for id in d.turns[0].utterances
+            if id in self.utterances and self.utterances[id].voice_split == "test"
+        ]
 
     def human(self, n: int) -> list[Item]:
         """Recordings of people, to be taken down."""
         people = [u for u in self.utterances.values() if u.role == "human"]
         drawn = spread(((u.speaker, u) for u in people), n, self.seed)
-        return [_repeat("human_dictation", "speech", "text", u) for u in drawn]
+        return [_repeat("human_dictation", "speech", "text", u, u.text) for u in drawn]
 
     def renditions(self, n: int) -> list[Utterance]:
         """True renditions of answers in the assistant's voice that training never saw."""
         held_out = [
             u
             for u in self.utterances.values()
-            if u.role == "answer" and "test" in (u.voice_split, u.text_split)
+            if u.role == "answer" and u.text_split == "test" and u.text in self.answers
         ]
         return spread(((u.text, u) for u in held_out), n, self.seed)
 
@@ -174,7 +198,8 @@ class Suite:
             return "human"
         if u.role == "salad":
             return "salad" if u.text_split == "test" else None
-        if u.role != "question" or "dev" in (u.voice_split, u.text_split):
+        asked = u.role == "question" and u.tags.get("category") != REPEAT_CATEGORY
+        if not asked or "dev" in (u.voice_split, u.text_split):
             return None
         if synthesizer(u) not in self.trained_synthesizers:
             return "synthesizer"
@@ -225,11 +250,11 @@ class Suite:
         )
 
 
-def _repeat(cell: str, ask: Channel, reply: Channel, u: Utterance) -> Item:
+def _repeat(cell: str, ask: Channel, reply: Channel, u: Utterance, words: str) -> Item:
     spoken: dict[str, Any] = {"voice": TYPED}
     if ask == "speech":
         spoken = {"voice": u.speaker, "utterance": u.id}
-    return Item(f"{cell}/{u.id}", cell, ask, reply, u.text, u.text, u.text, wording="", **spoken)
+    return Item(f"{cell}/{u.id}", cell, ask, reply, u.text, words, words, wording="", **spoken)
 
 
 def _chances(dialogues: Iterable[Dialogue]) -> dict[str, float]:

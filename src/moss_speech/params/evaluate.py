@@ -13,9 +13,11 @@ class ItemCounts(Params):
     cell: int = Field(ge=1)
     """Every other cell of questions."""
     repeat: int = Field(ge=0)
-    """Word strings to read out (typed to spoken) and to take down (spoken to typed)."""
+    """Word strings to say again, to read aloud, and to take down; so many of each."""
     renditions: int = Field(ge=1)
     """True held-out renditions of answers: ceiling and resynthesis."""
+    human: int = Field(ge=0)
+    """Recordings of people to take down."""
     tokenizer: int = Field(ge=1)
     """Utterances a row of the tokenizer's word-error table."""
 
@@ -36,8 +38,6 @@ class Evaluate(StageParams):
     """Stage evaluate: how many items, how they are answered, how figures get their intervals."""
 
     items: ItemCounts
-    batch: int = Field(ge=1, le=1024)
-    """Questions answered at once."""
     max_rows: int = Field(ge=1)
     """Longest answer in grid rows: tokens or codes."""
     resamples: int = Field(ge=100)
@@ -45,4 +45,6 @@ class Evaluate(StageParams):
     confidence: float = Field(gt=0.5, lt=1)
     goals: dict[str, float]
     """Figures to beat, by the name of the figure; shown, not enforced (that is what gates do)."""
+    timed: int = Field(ge=0)
+    """Questions answered one by one for the latency figures."""
     page: PageParams

@@ -1,0 +1,80 @@
+"""Clips for the page: small MP3 for players, an outline of the loudness, a spectrogram.
+
+Shapes: S samples, P outline points, F frequency bins, T frames.
+"""
+
+import base64
+import io
+from dataclasses import dataclass
+from itertools import pairwise
+
+import matplotlib
+import numpy as np
+import soundfile
+from matplotlib.image import imsave
+from numpy.typing import NDArray
+from scipy.signal import stft
+
+from moss_speech.audio import Samples
+
+OUTLINE_POINTS = 48
+_FRAME_S, _HOP_S = 0.025, 0.005
+_FLOOR_DB = -70.0
+_TOP_HZ = 8000
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A sound inside the page."""
+
+    data_uri: str
+    duration_s: float
+    outline: tuple[float, ...]
+    """Loudness from 0 to 1 at even times."""
+
+
+def clip(samples_S: Samples, sample_rate_hz: int) -> Clip:
+    """Pack a sound as MP3, which every browser plays; lossless copies lie in audio/."""
+    packed = io.BytesIO()
+    loud_S = np.clip(samples_S, -1, 1)
+    soundfile.write(packed, loud_S, sample_rate_hz, format="MP3", subtype="MPEG_LAYER_III")
+    return Clip(
+        _data_uri("audio/mpeg", packed.getvalue()),
+        samples_S.size / sample_rate_hz,
+        tuple(outline(samples_S).tolist()),
+    )
+
+
+def outline(samples_S: Samples) -> NDArray[np.float64]:
+    """Peak of each of 48 even parts over the highest peak, [P]; zeros for silence."""
+    bounds = np.linspace(0, samples_S.size, OUTLINE_POINTS + 1).astype(int)
+    peaks_P = np.array([np.abs(samples_S[a:b]).max(initial=0.0) for a, b in pairwise(bounds)])
+    return np.round(peaks_P / max(float(peaks_P.max()), 1e-4), 2)
+
+
+def spectrogram(samples_S: Samples, sample_rate_hz: int) -> str:
+    """Data URI of a PNG: power in dB up to 8 kHz, low frequencies at the bottom."""
+    window, hop = int(_FRAME_S * sample_rate_hz), int(_HOP_S * sample_rate_hz)
+    frequencies_F, _, bins_FT = stft(
+        samples_S, sample_rate_hz, nperseg=window, noverlap=window - hop, nfft=2 * window
+    )
+    shown_FT = np.abs(bins_FT[frequencies_F <= _TOP_HZ])
+    level_FT = 20 * np.log10(np.maximum(shown_FT / max(float(shown_FT.max()), 1e-8), 1e-8))
+    image = io.BytesIO()
+    # no software version in the file: equal sounds give equal bytes
+    colours = matplotlib.colormaps["magma"]
+    imsave(
+        image,
+        np.flipud(level_FT),
+        vmin=_FLOOR_DB,
+        vmax=0,
+        cmap=colours,
+        format="png",
+        metadata={"Software": None},
+        pil_kwargs={"optimize": True},
+    )
+    return _data_uri("image/png", image.getvalue())
+
+
+def _data_uri(kind: str, content: bytes) -> str:
+    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
