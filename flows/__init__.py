@@ -1,0 +1,1 @@
+"""The flows that Prefect runs: when, in what order, with which gates."""

@@ -71,7 +71,8 @@ def changed_stages(root: Path) -> frozenset[str]:
     from dvc.repo import Repo
 
     with Repo(str(root)) as repo:
-        return frozenset(repo.status())
+        names = {stage.addressing: stage.name for stage in repo.index.stages}
+        return frozenset(names[address] for address in repo.status())
 
 
 @dataclass

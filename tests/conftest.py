@@ -1,3 +1,45 @@
-from moss_speech.settings import switch_off_telemetry
+"""What tests of several packages share: a project root of their own, both kinds of database."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from moss_speech.settings import settings, switch_off_telemetry
 
 switch_off_telemetry()
+
+
+@pytest.fixture
+def project_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An empty project root that the settings of this process and its children name."""
+    monkeypatch.setenv("MOSS_ROOT", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    settings.cache_clear()
+    yield tmp_path
+    settings.cache_clear()
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[str]:
+    """Address of a private PostgreSQL; skips where no server is installed."""
+    from tests.databases import running_postgres, server_programs
+
+    if (programs := server_programs()) is None:
+        pytest.skip("no PostgreSQL server (initdb, postgres) is installed")
+    with running_postgres(programs) as address:
+        yield address
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def catalogue_url(
+    request: pytest.FixtureRequest, project_root: Path, monkeypatch: pytest.MonkeyPatch
+) -> str:
+    """Address of an empty catalogue that the settings name, on each kind of database."""
+    if request.param == "postgresql":
+        from tests.databases import new_database
+
+        url = new_database(request.getfixturevalue("postgres_server"))
+        monkeypatch.setenv("MOSS_DATABASE_URL", url)
+        settings.cache_clear()
+    return settings().catalogue_url

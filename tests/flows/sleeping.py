@@ -3,9 +3,10 @@
 from pathlib import Path
 
 WORK = """
-import sys, time
+import json, sys, time
 from pathlib import Path
 
+started_s = time.time()
 name, seconds = sys.argv[1], float(sys.argv[2])
 value = Path("in.txt").read_text() + name + sys.argv[3]
 out = Path("out") / name
@@ -17,6 +18,8 @@ if sys.argv[3] == "broken":
     sys.exit(f"stage {name}: n is broken, must be a number")
 out.mkdir()
 (out / "value.txt").write_text(value)
+usage = {"started_s": started_s, "ended_s": time.time(), "peak_mb": 1}
+(Path("runs") / name / "usage.json").write_text(json.dumps(usage))
 """
 STAGE = """
   {name}:
