@@ -1,4 +1,4 @@
-"""What tests of several packages share: a project root of their own, both kinds of database."""
+"""What tests of several packages share: no telemetry, a project root, both kinds of database."""
 
 from collections.abc import Iterator
 from pathlib import Path
