@@ -6,8 +6,7 @@ Shapes: B batch · N codes · T mel frames · M mel bands · K speaker width.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import lightning.pytorch as pl
 import numpy as np
@@ -26,8 +25,7 @@ from moss_speech.training.optim import adamw
 CLIPS_FOR_MEAN = 64
 
 
-@dataclass(frozen=True)
-class DecoderBatch:
+class DecoderBatch(NamedTuple):
     """Sequences of one step."""
 
     codes_BN: Tensor

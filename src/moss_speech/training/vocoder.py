@@ -3,8 +3,7 @@
 Shapes: B batch · S samples · T mel frames · M mel bands · F frequencies.
 """
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import lightning.pytorch as pl
 import numpy as np
@@ -21,8 +20,7 @@ from moss_speech.training.optim import adamw
 SPECTRUM_FLOOR = 1e-5
 
 
-@dataclass(frozen=True)
-class VocoderBatch:
+class VocoderBatch(NamedTuple):
     """Crops of one step."""
 
     audio_BS: Tensor

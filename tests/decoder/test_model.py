@@ -1,0 +1,127 @@
+"""Codes to speech: sample counts, streams against the whole, refusals."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from moss_speech.audio import AudioFormat
+from moss_speech.decoder.model import SpeechDecoder
+from tests.decoder.networks import N_CODES, flow_network, speech_decoder, vocoder, voice
+
+N_REPLY = 33
+CODES = np.random.default_rng(3).integers(N_CODES, size=N_REPLY)
+TOLERANCE = 2e-5
+"""Of samples in -1..1; worst measured is in the assertions' comments."""
+
+
+def streamed(decoder, one_voice, codes, sizes):
+    stream = decoder.stream(one_voice)
+    cuts = np.minimum(np.cumsum(sizes), len(codes)) if sizes else []
+    pieces = [stream.push(piece) for piece in np.split(codes, cuts)]
+    return np.concatenate([*pieces, stream.finish()])
+
+
+@pytest.fixture(scope="module", params=[0, 2], ids=["coarse", "flow"])
+def decoder(request):
+    return speech_decoder(steps=request.param)
+
+
+@settings(max_examples=12, deadline=None)
+@given(sizes=st.lists(st.integers(1, 12), max_size=8), n=st.integers(1, N_REPLY))
+def test_any_chunking_equals_the_whole_decode_under_the_same_masks(decoder, sizes, n):
+    whole = decoder.decode(CODES[:n], voice(decoder))
+    pieces = streamed(decoder, voice(decoder), CODES[:n], sizes)
+    assert len(whole) == len(pieces) == 1920 * n
+    assert np.abs(whole - pieces).max() < TOLERANCE  # measured below 2e-6
+
+
+@pytest.mark.parametrize("duration_s", [1.0, 1.12, 1.2, 1.28, 1.36])
+def test_streams_equal_the_whole_for_every_length_of_the_voice(decoder, duration_s):
+    one_voice = voice(decoder, duration_s)
+    whole = decoder.decode(CODES, one_voice)
+    assert np.abs(whole - streamed(decoder, one_voice, CODES, [4] * 8)).max() < TOLERANCE
+
+
+def test_bounded_context_keeps_the_sample_count_and_nearly_the_sound():
+    short = speech_decoder(context_codes=20, steps=2)
+    whole = short.decode(CODES, voice(short))
+    pieces = streamed(short, voice(short), CODES, [5] * 6)
+    assert len(pieces) == len(whole)
+    assert np.abs(whole - pieces)[: 20 * 1920].max() < TOLERANCE
+
+
+def test_first_audio_comes_with_the_first_whole_chunk_and_its_lookahead(decoder):
+    stream, one_voice = decoder.stream(voice(decoder)), voice(decoder)
+    missing = -len(one_voice.codes) % 5
+    needed = (missing or 5) + 3
+    assert stream.push(CODES[: needed - 1]).size == 0
+    assert stream.push(CODES[needed - 1 : needed]).size > 0
+
+
+def test_a_network_without_chunks_speaks_only_at_the_end():
+    offline = speech_decoder(chunk_codes=0)
+    stream = offline.stream(voice(offline))
+    assert stream.push(CODES).size == 0
+    assert np.array_equal(stream.finish(), offline.decode(CODES, voice(offline)))
+
+
+def test_seams_are_no_rougher_than_the_inside_of_chunks(decoder):
+    one_voice = voice(decoder)
+    speech = streamed(decoder, one_voice, CODES, [1] * N_REPLY)
+    jumps = np.abs(np.diff(speech))
+    stream, ends, n = decoder.stream(one_voice), [], 0
+    for code in CODES:
+        n += stream.push([code]).size
+        ends.append(n)
+    at_seams = jumps[[e - 1 for e in set(ends) if 0 < e < len(speech)]]
+    assert len(at_seams) >= 5
+    assert at_seams.max() <= jumps.max()
+
+
+@pytest.mark.parametrize("codes", [[], [N_CODES], [-1], [0, 1, N_CODES + 7], [[1, 2]]])
+def test_no_codes_and_codes_out_of_range_are_refused(decoder, codes):
+    with pytest.raises(ValueError, match="must be"):
+        decoder.decode(codes, voice(decoder))
+
+
+def test_a_refused_code_leaves_the_stream_as_it_was(decoder):
+    stream = decoder.stream(voice(decoder))
+    first = stream.push(CODES[:20])
+    with pytest.raises(ValueError, match=f"code {N_CODES}, must be"):
+        stream.push([1, N_CODES])
+    rest = np.concatenate([stream.push(CODES[20:]), stream.finish()])
+    whole = decoder.decode(CODES, voice(decoder))
+    assert np.abs(np.concatenate([first, rest]) - whole).max() < TOLERANCE
+
+
+def test_a_finished_stream_takes_no_more_codes(decoder):
+    stream = decoder.stream(voice(decoder))
+    assert stream.finish().size == 0
+    with pytest.raises(RuntimeError, match="finished"):
+        stream.push([1])
+
+
+def test_two_streams_at_once_do_not_touch_each_other(decoder):
+    one_voice = voice(decoder)
+    first, second = decoder.stream(one_voice), decoder.stream(one_voice)
+    a = [first.push(CODES[:13])]
+    b = [second.push(CODES[10:])]
+    a += [first.push(CODES[13:]), first.finish()]
+    b += [second.finish()]
+    assert np.abs(np.concatenate(a) - decoder.decode(CODES, one_voice)).max() < TOLERANCE
+    assert np.abs(np.concatenate(b) - decoder.decode(CODES[10:], one_voice)).max() < TOLERANCE
+
+
+def test_the_end_of_the_noise_is_refused_with_the_limit():
+    short = speech_decoder(noise_frames=100)
+    with pytest.raises(ValueError, match="must be at most 100"):
+        short.decode(np.zeros(30, np.int64), voice(short))
+
+
+def test_flow_and_vocoder_of_different_rates_are_refused():
+    other = AudioFormat(16000, 320, 1280, 80, 4)
+    flow = flow_network()
+    flow.config = flow.config.model_copy(update={"format": other})
+    with pytest.raises(ValueError, match="16000"):
+        SpeechDecoder(flow, vocoder())
