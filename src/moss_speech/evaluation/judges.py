@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.metadata import version
+from typing import Final
 
 import numpy as np
 
@@ -18,7 +19,7 @@ from moss_speech.assets import ASSETS
 from moss_speech.audio import LISTENING, Samples, resample
 from moss_speech.speech.recognisers import SphinxFree, SphinxGrammar, Whisper
 
-WHISPER = "whisper-base"
+WHISPER: Final = "whisper-base"
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,15 @@
 """From answered items to figures: a pure function, so a saved run is rescored without a model."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
-from typing import Any
+from typing import Any, TypeVar
 
 import jiwer
 
 from moss_speech.evaluation.statistics import Estimate, Sampling, mean, ratio
 from moss_speech.evaluation.suites import HARDEST, REPEAT_TITLES, Item
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -19,7 +21,9 @@ class Record:
     """The answer in text, normalised; empty for a spoken one."""
     codes: tuple[int, ...] = ()
     audio: str | None = None
-    """The spoken answer, relative to the report's folder."""
+    """What was judged, relative to the report's folder."""
+    question_audio: str | None = None
+    """The spoken question, relative to the project root."""
     whisper: str | None = None
     sphinx: str | None = None
     nearest: str | None = None
@@ -134,17 +138,17 @@ def repeat_error(records: Sequence[Record], how: Sampling) -> dict[str, Any]:
     return both | {"n": len(records)} | {name: round(e.value, 4) for name, e in apart.items()}
 
 
-def by_cell(records: Iterable[Record]) -> dict[str, list[Record]]:
-    """Records grouped by cell, in the order of their first appearance."""
-    cells: dict[str, list[Record]] = {}
-    for record in records:
-        cells.setdefault(record.item.cell, []).append(record)
+def by_cell(things: Iterable[T], cell_of: Callable[[T], str]) -> dict[str, list[T]]:
+    """Things grouped by their cell, in the order of their first appearance."""
+    cells: dict[str, list[T]] = {}
+    for thing in things:
+        cells.setdefault(cell_of(thing), []).append(thing)
     return cells
 
 
 def figures(records: Sequence[Record], answers: Sequence[str], how: Sampling) -> dict[str, Any]:
     """All figures of a run: `accuracy`, `word_error` by cell, and the gap that speech costs."""
-    scorer, cells = Scorer(answers), by_cell(records)
+    scorer, cells = Scorer(answers), by_cell(records, lambda r: r.item.cell)
     out: dict[str, Any] = {
         "accuracy": {
             n: scorer.accuracy(r, how) for n, r in cells.items() if n not in REPEAT_TITLES

@@ -61,7 +61,7 @@ def spectrogram(samples_S: Samples, sample_rate_hz: int) -> str:
     shown_FT = np.abs(bins_FT[frequencies_F <= _TOP_HZ])
     level_FT = 20 * np.log10(np.maximum(shown_FT / max(float(shown_FT.max()), 1e-8), 1e-8))
     image = io.BytesIO()
-    # no software version in the file: equal sounds give equal bytes
+    # no version in the file: equal sounds give equal bytes
     colours = matplotlib.colormaps["magma"]
     imsave(
         image,
@@ -70,7 +70,7 @@ def spectrogram(samples_S: Samples, sample_rate_hz: int) -> str:
         vmax=0,
         cmap=colours,
         format="png",
-        metadata={"Software": None},
+        metadata={"Software": ""},
         pil_kwargs={"optimize": True},
     )
     return _data_uri("image/png", image.getvalue())

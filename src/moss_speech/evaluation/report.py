@@ -1,0 +1,104 @@
+"""What others read of an evaluation: figures for programs, a summary for a pull request, the page.
+
+`reports/evaluation` holds only what the inputs determine. How fast this machine answered lies
+beside it in `reports/latency.json`; the page that `write_page` makes shows both.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from moss_speech.evaluation.page import TITLES, Curve, Extras, percent, render
+from moss_speech.evaluation.run import Outcome
+from moss_speech.evaluation.suites import REPEAT_TITLES
+from moss_speech.params.base import load_section
+from moss_speech.params.evaluate import Evaluate
+from moss_speech.storage import read_json, write_bytes, write_json
+
+FOLDER, METRICS, LATENCY = Path("evaluation"), Path("metrics.json"), Path("latency.json")
+_FIGURES = ("accuracy", "word_error", "speech_gap", "text", "tokenizer")
+
+
+def write_views(folder: Path, root: Path, p: Evaluate, report: Mapping[str, Any]) -> None:
+    """Write report.html and summary.md beside report.json."""
+    page = render(folder, root, p.page, Extras())
+    write_bytes(folder / "report.html", page.encode())
+    write_bytes(folder / "summary.md", summary(report).encode())
+
+
+def write_figures(reports: Path, outcome: Outcome) -> None:
+    """Write metrics.json, which gates read, and latency.json into the folder `reports`."""
+    write_json(reports / METRICS, metrics(outcome.report))
+    write_json(reports / LATENCY, asdict(outcome.latency) if outcome.latency else {})
+
+
+def metrics(report: Mapping[str, Any]) -> dict[str, Any]:
+    """The figures of a report without corpus and method."""
+    return {name: report[name] for name in _FIGURES if name in report}
+
+
+def scalars(report: Mapping[str, Any]) -> dict[str, float]:
+    """Figures by one name each, as the tracker compares them between runs."""
+    figures = {
+        f"{group}/{name}": figure["value"]
+        for group in ("accuracy", "word_error")
+        for name, figure in report[group].items()
+    }
+    hearing = report["tokenizer"]["word_error"].items()
+    figures |= {f"tokenizer/{name}_word_error": figure["value"] for name, figure in hearing}
+    figures["text/items_below"] = float(report["text"]["items_below"])
+    return figures
+
+
+def latest_report(root: Path) -> dict[str, Any]:
+    """Figures of the newest evaluation below a project root, with this machine's latency.
+
+    Raises `ValueError` if nothing was evaluated yet.
+    """
+    reports = root / "reports"
+    if not (reports / METRICS).is_file():
+        raise ValueError(f"{reports / METRICS} does not exist: run `moss-speech train evaluate`")
+    found: dict[str, Any] = read_json(reports / METRICS)
+    latency = reports / LATENCY
+    return found | ({"latency": read_json(latency)} if latency.is_file() else {})
+
+
+def write_page(root: Path, curves: Mapping[str, Curve]) -> Path:
+    """Render the newest evaluation with latency and training curves to reports/report.html."""
+    p = load_section(root / "params.yaml", "evaluate", Evaluate)
+    latency = latest_report(root).get("latency", {})
+    page = render(root / "reports" / FOLDER, root, p.page, Extras(latency, curves))
+    target = root / "reports" / "report.html"
+    write_bytes(target, page.encode())
+    return target
+
+
+def summary(report: Mapping[str, Any]) -> str:
+    """Markdown for a pull request: every figure with its interval, goal first."""
+    goals = report["method"]["goals"]
+    lines = ["| figure | right | 95 % | n | goal |", "|---|---|---|---|---|"]
+    for name, f in report["accuracy"].items():
+        goal = (
+            f"{'✓' if f['value'] >= goals[name] else '✗'} {goals[name]:g}" if name in goals else ""
+        )
+        lines.append(f"| {TITLES[name]} (`{name}`) | {_cells(f)} | {goal} |")
+    lines += ["", "| words never trained | word error | 95 % | n |", "|---|---|---|---|"]
+    lines += [f"| {REPEAT_TITLES[n]} | {_cells(f)} |" for n, f in report["word_error"].items()]
+    text, hearing = report["text"], report["tokenizer"]
+    rejects = report["corpus"]["rejects"]
+    lines += [
+        "",
+        f"- Text before and after speech: {percent(text['before']['value'])}, "
+        f"{percent(text['after']['value'])}; {text['items_below']} items got worse.",
+        f"- Tokenizer: {percent(hearing['codes_used'])} of {hearing['n_codes']} codes in use, "
+        f"perplexity {hearing['perplexity']:g}.",
+        f"- Cleaning caught {rejects['deliberate_caught']} of {rejects['deliberate']} items "
+        "broken on purpose.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _cells(figure: Mapping[str, Any]) -> str:
+    low, high = figure["ci95"]
+    return f"{percent(figure['value'])} | {percent(low)} – {percent(high)} | {figure['n']}"

@@ -1,0 +1,250 @@
+"""One evaluation: ask, listen, judge, count; everything it heard and decided is kept."""
+
+import dataclasses
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from moss_speech.audio import Samples, read_audio, write_audio
+from moss_speech.bundle import Bundle
+from moss_speech.codec.quantizer import code_use
+from moss_speech.corpus.encoding import CodeStore
+from moss_speech.corpus.items import Utterance, open_dialogues, open_utterances
+from moss_speech.evaluation import material
+from moss_speech.evaluation.answering import Ears, Latency, answer, time_answers
+from moss_speech.evaluation.judges import FreeJudges, Heard, Judges, describe
+from moss_speech.evaluation.nearest import KnownAnswers
+from moss_speech.evaluation.scores import Record, figures, retention
+from moss_speech.evaluation.statistics import Sampling
+from moss_speech.evaluation.suites import REPEAT_TITLES, Item, Suite
+from moss_speech.inference.engine import Engine
+from moss_speech.inference.turns import Reply
+from moss_speech.lm.load import load_lm
+from moss_speech.params.evaluate import Evaluate
+from moss_speech.records import report_progress
+from moss_speech.speech.text import normalise
+from moss_speech.storage import read_json, write_json, write_jsonl
+
+FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Folders that an evaluation reads."""
+
+    corpus: Path
+    clean: Path
+    codes: Path
+    backbone: Path
+    frozen: Path
+    bundle: Path
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What an evaluation found; `latency` depends on the machine, the rest only on the inputs."""
+
+    report: dict[str, Any]
+    latency: Latency | None
+
+
+def evaluate(inputs: Inputs, p: Evaluate, seed: int, out: Path) -> Outcome:
+    """Evaluate a bundle; writes report.json, items.jsonl and audio/ into the folder `out`."""
+    run = Run(inputs, p, seed)
+    records, before = run.judged(), run.text_before()
+    how = Sampling(p.resamples, p.confidence, seed)
+    answers = run.suite.answers
+    after = [r for r in records if r.item.cell == "t2t"]
+    report = {
+        "format_version": FORMAT_VERSION,
+        **figures(records, answers, how),
+        "text": {**retention(before, after, answers, how), **_frozen_report(inputs.frozen)},
+        "tokenizer": run.tokenizer(how),
+        "corpus": {
+            "composition": material.composition(run.utterances.values()),
+            "rejects": material.rejects(inputs.corpus, inputs.clean),
+        },
+        "answers": answers,
+        "method": _method(p, seed, run.bundle),
+    }
+    write_json(out / "report.json", report)
+    write_jsonl(out / "items.jsonl", [r.to_json() for r in (*records, *before)])
+    (out / "audio").mkdir()
+    for name, samples_S in run.sounds.items():
+        write_audio(out / name, samples_S, run.engine.sample_rate_hz)
+    return Outcome(report, run.latency())
+
+
+class Run:
+    """The opened inputs of one evaluation and the sounds that it made."""
+
+    def __init__(self, inputs: Inputs, p: Evaluate, seed: int) -> None:
+        self._inputs, self._p = inputs, p
+        self.bundle = Bundle.open(inputs.bundle)
+        self.engine = Engine(self.bundle)
+        self.utterances = open_utterances(inputs.clean)
+        self.suite = Suite(self.utterances, open_dialogues(inputs.clean), seed)
+        self.questions = self.suite.questions(p.items)
+        self._repeats = self.suite.repeats(p.items.repeat) + self.suite.human(p.items.human)
+        self._renditions = self.suite.renditions(p.items.renditions)
+        self._hearing = self.suite.hearing(p.items.tokenizer)
+        self.sounds: dict[str, Samples] = {}
+        """What the judges hear, by the name of its file."""
+        self.ears = self._listen()
+
+    def judged(self) -> list[Record]:
+        """Every item answered, heard by both judges, and compared with the known answers."""
+        asked = self._answered([*self.questions, *self._repeats])
+        records = [*asked, *self._ceiling(), *self._resynthesis()]
+        closed = [r for r in records if _is_closed(r)]
+        free = [r for r in records if r.item.reply == "speech" and not _is_closed(r)]
+        heard = self._heard(closed, Judges(self.suite.answers))
+        heard |= self._heard(free, FreeJudges()) if free else {}
+        nearest = self._nearest([r for r in closed if r.codes])
+        return [
+            dataclasses.replace(r, **heard.get(r.item.id, {}), **nearest.get(r.item.id, {}))
+            for r in records
+        ]
+
+    def text_before(self) -> list[Record]:
+        """The typed questions, answered by the text backbone before it learnt speech."""
+        backbone = dataclasses.replace(self.bundle, lm=load_lm(self._inputs.backbone))
+        items = [
+            dataclasses.replace(i, id=f"before/{i.id}", cell="t2t_before")
+            for i in self.questions
+            if i.cell == "t2t"
+        ]
+        replies = answer(Engine(backbone), items, self.ears, self._p.max_rows, report_progress)
+        return [self._record(item, reply) for item, reply in zip(items, replies, strict=True)]
+
+    def tokenizer(self, how: Sampling) -> dict[str, Any]:
+        """Word errors of the read-out, and use of the codes over the whole corpus."""
+        codec, store = self.bundle.codec, CodeStore.open(self._inputs.codes)
+        same = store.codec_digest == codec.digest
+        codes = store.values() if same else self.ears.codes.values()
+        found = {"word_error": material.hearing(codec, self._hearing, self.ears.codes, how)}
+        n_codes = codec.config.n_codes
+        return found | {"n_codes": n_codes} | code_use(codes, n_codes)
+
+    def latency(self) -> Latency | None:
+        """Speed of single answers on this machine."""
+        hardest = [i for i in self.questions if i.cell == "s2s"][: self._p.timed]
+        rate_hz = self.engine.listening_rate_hz
+        asked = [
+            (read_audio(self.utterances[i.utterance].audio, rate_hz), rate_hz)
+            for i in hardest
+            if i.utterance is not None
+        ]
+        return time_answers(self.engine, asked, self._p.max_rows)
+
+    def _listen(self) -> Ears:
+        ids = [i.utterance for i in (*self.questions, *self._repeats) if i.utterance is not None]
+        wanted = [self.utterances[id] for id in ids] + self._renditions
+        wanted += [u for row in self._hearing.values() for u in row]
+        return Ears.listen(self.bundle.codec, wanted, report_progress)
+
+    def _answered(self, items: Sequence[Item]) -> list[Record]:
+        replies = answer(self.engine, items, self.ears, self._p.max_rows, report_progress)
+        return [self._record(item, reply) for item, reply in zip(items, replies, strict=True)]
+
+    def _record(self, item: Item, reply: Reply) -> Record:
+        question = None if item.utterance is None else self.utterances[item.utterance].audio
+        return Record(
+            item,
+            text=normalise(reply.text),
+            codes=reply.codes,
+            audio=self._keep(reply.codes, reply.audio),
+            question_audio=None if question is None else question.as_posix(),
+        )
+
+    def _keep(self, codes: Sequence[int], samples_S: Samples) -> str | None:
+        """File a sound under the digest of its codes: equal answers are judged once."""
+        if samples_S.size == 0:
+            return None
+        digest = hashlib.sha256(np.asarray(codes, np.int64).tobytes()).hexdigest()[:16]
+        self.sounds.setdefault(name := f"audio/{digest}.flac", samples_S)
+        return name
+
+    def _ceiling(self) -> list[Record]:
+        """True renditions as they are: what the judges make of a perfect answer."""
+        records = []
+        for u in self._renditions:
+            name = f"audio/true-{u.id}.flac"
+            self.sounds[name] = read_audio(u.audio, self.engine.sample_rate_hz)
+            records.append(Record(_rendition_item("ceiling", u), audio=name))
+        return records
+
+    def _resynthesis(self) -> list[Record]:
+        """True renditions through codes and decoder, without the language model."""
+        voice = self.bundle.voices[self.engine.voices[0]]
+        records = []
+        for done, u in enumerate(self._renditions, start=1):
+            codes = tuple(self.ears.codes[u.id].tolist())
+            name = self._keep(codes, self.bundle.decoder.decode(codes, voice))
+            records.append(Record(_rendition_item("resynthesis", u), codes=codes, audio=name))
+            report_progress(done, len(self._renditions), "renditions decoded")
+        return records
+
+    def _heard(
+        self, records: Sequence[Record], judges: Judges | FreeJudges
+    ) -> dict[str, dict[str, Any]]:
+        """What both judges heard by item; silence where nothing was said."""
+        names = list(dict.fromkeys(r.audio for r in records if r.audio is not None))
+        report_progress(0, len(names), "sounds judged")
+        clips = [self.sounds[name] for name in names]
+        heard = dict(zip(names, judges.hear(clips, self.engine.sample_rate_hz), strict=True))
+        report_progress(len(names), len(names), "sounds judged")
+        nothing = Heard("", "")
+        return {r.item.id: dataclasses.asdict(heard.get(r.audio or "", nothing)) for r in records}
+
+    def _nearest(self, records: Sequence[Record]) -> dict[str, dict[str, Any]]:
+        known = [
+            u
+            for u in self.utterances.values()
+            if u.role == "answer" and u.for_training and u.text in self.suite.answers
+        ]
+        store = CodeStore.open(self._inputs.codes)
+        same = store.codec_digest == self.bundle.codec.digest
+        codes = store if same else Ears.listen(self.bundle.codec, known, report_progress).codes
+        found = KnownAnswers([(u.text, codes[u.id]) for u in known]).nearest(
+            [r.codes for r in records]
+        )
+        return {
+            r.item.id: {"nearest": near.answer, "nearest_edits": near.edits}
+            for r, near in zip(records, found, strict=True)
+        }
+
+
+def _is_closed(record: Record) -> bool:
+    """Whether a spoken answer comes from the closed list."""
+    return record.item.reply == "speech" and record.item.cell not in REPEAT_TITLES
+
+
+def _rendition_item(cell: str, u: Utterance) -> Item:
+    return Item(
+        f"{cell}/{u.id}", cell, "speech", "speech", u.text, u.text, u.text, u.speaker, "", u.id
+    )
+
+
+def _frozen_report(folder: Path) -> dict[str, Any]:
+    """Whether frozen pre-training left the text logits as they were, as that stage measured it."""
+    if not (folder / "report.json").is_file():
+        return {}
+    change = read_json(folder / "report.json").get("text_logits_largest_change")
+    return {} if change is None else {"logits_identical": change == 0}
+
+
+def _method(p: Evaluate, seed: int, bundle: Bundle) -> dict[str, Any]:
+    return {
+        "bundle": bundle.digest,
+        "seed": seed,
+        "decoding": f"greedy, at most {p.max_rows} rows",
+        "resamples": p.resamples,
+        "confidence": p.confidence,
+        "goals": p.goals,
+        "judges": describe(),
+    }
