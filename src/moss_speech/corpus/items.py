@@ -73,7 +73,8 @@ class Dialogue:
         return cls(row["id"], row["split"], turns, row["tags"])
 
 
-def _utterance(cut: Any) -> Utterance:
+def utterance_of(cut: Any) -> Utterance:
+    """The utterance that a Lhotse cut holds."""
     supervision = cut.supervisions[0]
     custom = dict(supervision.custom)
     return Utterance(
@@ -92,7 +93,7 @@ def _utterance(cut: Any) -> Utterance:
 def open_utterances(folder: Path) -> dict[str, Utterance]:
     """All utterances of a clean folder by id, in the order of the manifest."""
     cuts = CutSet.from_jsonl(folder / "cuts.jsonl.gz")
-    return {cut.id: _utterance(cut) for cut in cuts}
+    return {cut.id: utterance_of(cut) for cut in cuts}
 
 
 def open_dialogues(folder: Path) -> list[Dialogue]:

@@ -4,10 +4,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lhotse import Recording, RecordingSet, SupervisionSegment, SupervisionSet
+from lhotse import Recording, SupervisionSegment
 from lhotse.audio import AudioSource
 
 from moss_speech.corpus.items import Dialogue, Role, Split
+from moss_speech.corpus.manifests import write_manifest
 from moss_speech.storage import write_json, write_jsonl
 
 
@@ -89,11 +90,7 @@ def write_corpus(out: Path, final: Path, collected: list[Collected]) -> None:
     if len(set(ids)) != len(ids):
         twice = next(i for i in ids if ids.count(i) > 1)
         raise ValueError(f"corpus id {twice!r} occurs {ids.count(twice)} times, must be unique")
-    RecordingSet.from_recordings(_recording(i, final) for i in items).to_file(
-        out / "recordings.jsonl.gz"
-    )
-    SupervisionSet.from_segments(_supervision(i) for i in items).to_file(
-        out / "supervisions.jsonl.gz"
-    )
+    write_manifest(out / "recordings.jsonl.gz", (_recording(i, final) for i in items))
+    write_manifest(out / "supervisions.jsonl.gz", (_supervision(i) for i in items))
     write_jsonl(out / "dialogues.jsonl", [d.to_json() for c in collected for d in c.dialogues])
     write_json(out / "sources.json", [asdict(c.source) for c in collected])

@@ -5,16 +5,15 @@ result does not depend on how many processes share the work.
 Shapes: S samples.
 """
 
-import multiprocessing
-from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 
 import numpy as np
 
 from moss_speech.audio import SPEAKING, Samples, write_audio
+from moss_speech.corpus.parallel import over_blocks
 from moss_speech.corpus.sources.lines import Flaw, Line, Scene
 from moss_speech.records import report_progress
 from moss_speech.speech.voices.base import Synthesiser
@@ -110,20 +109,11 @@ def render_block(block: Block, folder: Path) -> list[Spoken]:
     return [_speak(line, synthesiser, folder) for line in block.lines]
 
 
-def _render_all(blocks: list[Block], folder: Path, processes: int) -> Iterator[list[Spoken]]:
-    if processes == 1:
-        yield from (render_block(block, folder) for block in blocks)
-        return
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes, mp_context=context) as pool:
-        tasks = [pool.submit(render_block, block, folder) for block in blocks]
-        yield from (task.result() for task in as_completed(tasks))
-
-
 def render(lines: list[Line], folder: Path, seed: int, processes: int) -> list[Spoken]:
     """Speak all lines with that many processes; the result is in the order of `lines`."""
     done: dict[str, Spoken] = {}
-    for block in _render_all(blocks_of(lines, seed), folder, processes):
+    render_into = partial(render_block, folder=folder)
+    for block in over_blocks(render_into, blocks_of(lines, seed), processes):
         done |= {spoken.line.id: spoken for spoken in block}
         report_progress(len(done), len(lines), f"clips, {block[0].line.synthesizer}")
     return [done[line.id] for line in lines]

@@ -1,0 +1,1 @@
+"""What keeps broken, doubled, leaking or wrongly transcribed items out of training."""

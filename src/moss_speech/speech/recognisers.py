@@ -1,0 +1,125 @@
+"""Speech to words: Whisper and pocketsphinx, two families that share nothing.
+
+Shapes: S samples at 16 kHz, M mel bands, F frames.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from moss_speech.assets import fetch
+from moss_speech.audio import LISTENING, Samples
+from moss_speech.speech.text import normalise
+
+MAX_WINDOW_S, WINDOW_STEP_S, WINDOW_MARGIN_S = 30, 2, 3
+"""Whisper hears at most 30 s; a window is the clip and a margin, rounded up to whole steps."""
+MAX_TOKENS_PER_S, MIN_TOKENS = 12, 12
+BATCH_CLIPS = 16
+
+
+class Recogniser(Protocol):
+    """Clips in, normalised words out."""
+
+    def transcribe(self, clips: Sequence[Samples]) -> list[str]:
+        """Lower-case words of each clip of 16 kHz samples; empty where none are heard."""
+
+
+class Whisper:
+    """Whisper by CTranslate2, int8, greedy, English, windows as short as the clips allow."""
+
+    def __init__(
+        self, name: Literal["whisper-base", "whisper-tiny.en"], threads: int = 1
+    ) -> None:
+        from faster_whisper import WhisperModel
+        from faster_whisper.tokenizer import Tokenizer
+
+        folder = str(fetch(name))
+        self._model: Any = WhisperModel(folder, compute_type="int8", cpu_threads=threads)
+        multilingual = self._model.model.is_multilingual
+        self._tokenizer: Any = Tokenizer(
+            self._model.hf_tokenizer, multilingual, task="transcribe", language="en"
+        )
+
+    def transcribe(self, clips: Sequence[Samples]) -> list[str]:
+        """Words of each clip; clips above 30 s are heard in pieces of 30 s."""
+        size = MAX_WINDOW_S * LISTENING.sample_rate_hz
+        pieces = [
+            (index, clip[start : start + size])
+            for index, clip in enumerate(clips)
+            for start in range(0, max(len(clip), 1), size)
+        ]
+        pieces.sort(key=lambda piece: len(piece[1]))
+        heard: dict[int, list[str]] = {index: [] for index in range(len(clips))}
+        for start in range(0, len(pieces), BATCH_CLIPS):
+            batch = pieces[start : start + BATCH_CLIPS]
+            for (index, _), text in zip(batch, self._hear([x for _, x in batch]), strict=True):
+                heard[index].append(text)
+        return [normalise(" ".join(heard[index])) for index in range(len(clips))]
+
+    def _features(self, clip: Samples, window_s: int) -> NDArray[np.float32]:
+        n_samples = window_s * LISTENING.sample_rate_hz
+        padded_S = np.pad(clip, (0, n_samples - len(clip)))
+        features_MF = self._model.feature_extractor(padded_S, padding=0)
+        return np.asarray(features_MF[:, : n_samples // LISTENING.hop_samples], np.float32)
+
+    def _hear(self, clips: list[Samples]) -> list[str]:
+        import ctranslate2
+
+        longest_s = max(len(clip) for clip in clips) / LISTENING.sample_rate_hz
+        steps = int(np.ceil((longest_s + WINDOW_MARGIN_S) / WINDOW_STEP_S))
+        window_s = min(MAX_WINDOW_S, steps * WINDOW_STEP_S)
+        features = np.stack([self._features(clip, window_s) for clip in clips])
+        encoded = self._model.model.encode(ctranslate2.StorageView.from_array(features))
+        prompt = [*self._tokenizer.sot_sequence, self._tokenizer.no_timestamps]
+        results = self._model.model.generate(
+            encoded,
+            [prompt] * len(clips),
+            beam_size=1,
+            max_length=len(prompt) + MIN_TOKENS + int(MAX_TOKENS_PER_S * longest_s),
+        )
+        return [self._tokenizer.decode(result.sequences_ids[0]) for result in results]
+
+
+class _Sphinx:
+    """pocketsphinx with its packaged English models."""
+
+    def __init__(self, **options: Any) -> None:
+        from pocketsphinx import Decoder
+
+        self._decoder: Any = Decoder(loglevel="FATAL", cmn="batch", **options)
+
+    def transcribe(self, clips: Sequence[Samples]) -> list[str]:
+        """Words of each clip, each heard for itself."""
+        return [self._hear(clip) for clip in clips]
+
+    def _hear(self, clip_S: Samples) -> str:
+        if len(clip_S) < LISTENING.window_samples:
+            return ""
+        self._decoder.start_utt()
+        pcm = (np.clip(clip_S, -1, 1) * 32767).astype("<i2").tobytes()
+        self._decoder.process_raw(pcm, full_utt=True)
+        self._decoder.end_utt()
+        hypothesis = self._decoder.hyp()
+        return "" if hypothesis is None else normalise(hypothesis.hypstr)
+
+
+class SphinxFree(_Sphinx):
+    """Free dictation with the packaged language model; weak, but of a family of its own."""
+
+
+class SphinxGrammar(_Sphinx):
+    """Chooses among phrases; `ValueError` for a word its dictionary lacks."""
+
+    def __init__(self, phrases: Sequence[str]) -> None:
+        super().__init__(lm=None)
+        phrases = sorted({normalise(phrase) for phrase in phrases})
+        if unknown := [w for p in phrases for w in p.split() if not self._knows(w)]:
+            raise ValueError(f"pocketsphinx does not know the word {unknown[0]!r}")
+        rule = " | ".join(phrases)
+        self._decoder.add_jsgf_string("phrases", f"#JSGF V1.0; grammar p; public <p> = {rule} ;")
+        self._decoder.activate_search("phrases")
+
+    def _knows(self, word: str) -> bool:
+        return self._decoder.lookup_word(word) is not None
