@@ -5,23 +5,22 @@ a process group of its own. Nothing here knows Prefect.
 """
 
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Literal
 
+from flows._processes import end_guarded, start_guarded
 from moss_speech.params.base import read_yaml
 from moss_speech.settings import child_environment, settings
 from moss_speech.stages.runner import threads_of
 from moss_speech.storage import exclusive
 
 Outcome = Literal["ran", "restored", "unchanged"]
-_GUARD = Path(__file__).with_name("_guard.py")
 _BUSY = ("Unable to acquire lock", "it is being blocked by")
 _LAST_LINES = 15
 
@@ -142,7 +141,7 @@ class Workspace:
             code = process.wait()
         finally:
             self._live.discard(process)
-            _end(process)
+            end_guarded(process)
         if code:
             raise _error(stage, code, lines)
         return _outcome(lines)
@@ -152,35 +151,15 @@ class Workspace:
         more = {"MOSS_ROOT": str(self.root)}
         if parent_run is not None:
             more["MOSS_PARENT_RUN"] = parent_run
-        process = subprocess.Popen(
-            [sys.executable, "-SE", str(_GUARD), *dvc, *(["--force"] if force else [])],
-            cwd=self.root,
-            env=child_environment(**more),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            start_new_session=True,
-        )
+        command = [*dvc, *(["--force"] if force else [])]
+        process = start_guarded(command, self.root, child_environment(**more), subprocess.PIPE)
         self._live.add(process)
         return process
 
     def end(self) -> None:
         """Kill every stage that still runs."""
         for process in tuple(self._live):
-            _end(process)
-
-
-def _end(process: subprocess.Popen[str]) -> None:
-    """Close the guard's input, upon which it kills all that it started, and wait for it."""
-    if process.stdin is not None:
-        with suppress(OSError):
-            process.stdin.close()
-    try:
-        process.wait(timeout=10)
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
+            end_guarded(process)
 
 
 def _outcome(lines: list[str]) -> Outcome:

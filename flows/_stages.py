@@ -12,10 +12,12 @@ from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 from prefect.futures import PrefectFuture
+from prefect.states import Failed
 
 from flows._dvc import (
     DvcBusyError,
     Outcome,
+    StageFailedError,
     Workspace,
     changed_stages,
     read_graph,
@@ -38,23 +40,33 @@ _CHATTER = (
 
 @dataclass(frozen=True)
 class StageReport:
-    """What one stage did: its process's seconds and peak memory, and seconds spent around it."""
+    """What one stage did: when its process ran, what DVC took around it, its peak memory."""
 
     stage: str
     outcome: Outcome
-    process_s: float
-    around_s: float
-    peak_mb: int
+    started_s: float = 0.0
+    ended_s: float = 0.0
+    around_s: float = 0.0
+    peak_mb: int = 0
 
     def row(self) -> dict[str, Any]:
         """A row of the table of stages."""
         return {
             "stage": self.stage,
             "outcome": self.outcome,
-            "seconds": round(self.process_s, 1),
+            "seconds": round(self.ended_s - self.started_s, 1),
             "around it": round(self.around_s, 1),
             "peak MB": self.peak_mb,
         }
+
+
+def busy_seconds(reports: list[StageReport]) -> float:
+    """Seconds during which at least one stage's process ran."""
+    busy_s, until_s = 0.0, 0.0
+    for report in sorted(reports, key=lambda r: r.started_s):
+        busy_s += max(0.0, report.ended_s - max(report.started_s, until_s))
+        until_s = max(until_s, report.ended_s)
+    return busy_s
 
 
 def duration(seconds: float) -> str:
@@ -117,22 +129,25 @@ def _is_busy(_task: object, _run: object, state: State[Any]) -> bool:
 )
 def reproduce(
     stage: str, workspace: Workspace, parent_run: str, ask_dvc: bool, force: bool
-) -> StageReport:
+) -> StageReport | State[Any]:
     """Let DVC bring one stage up to date; unless it is known to be so already."""
     log = get_run_logger()
     if not ask_dvc:
         log.info("%s: unchanged", stage)
         _link(stage, workspace, parent_run)
-        return StageReport(stage, "unchanged", 0.0, 0.0, 0)
+        return StageReport(stage, "unchanged")
     key = f"progress-{stage.replace('_', '-')}"
     artifact = cast(UUID, create_progress_artifact(0.0, key, f"{stage}: starting"))
     started_s = time.time()
-    outcome = workspace.reproduce(stage, force, parent_run, _Voice(stage, artifact, log).hear)
+    try:
+        outcome = workspace.reproduce(stage, force, parent_run, _Voice(stage, artifact, log).hear)
+    except StageFailedError as error:
+        return Failed(message=str(error), data=error)  # raised, it would bring a traceback along
     if outcome != "ran":
         _link(stage, workspace, parent_run)
     report = _report(workspace, stage, outcome, time.time() - started_s)
     update_progress_artifact(artifact, 100.0, f"{stage}: {outcome}")
-    log.info("%s: %s in %s", stage, outcome, duration(report.process_s + report.around_s))
+    log.info("%s: %s in %s", stage, outcome, duration(time.time() - started_s))
     return report
 
 
@@ -145,10 +160,10 @@ def _link(stage: str, workspace: Workspace, parent_run: str) -> None:
 
 def _report(workspace: Workspace, stage: str, outcome: Outcome, whole_s: float) -> StageReport:
     if outcome != "ran":
-        return StageReport(stage, outcome, 0.0, whole_s, 0)
+        return StageReport(stage, outcome, around_s=whole_s)
     usage = read_json(workspace.root / "runs" / stage / "usage.json")
-    process_s = usage["ended_s"] - usage["started_s"]
-    return StageReport(stage, outcome, process_s, whole_s - process_s, usage["peak_mb"])
+    around_s = whole_s - (usage["ended_s"] - usage["started_s"])
+    return StageReport(stage, outcome, around_s=around_s, **usage)
 
 
 def run_stages(
@@ -163,7 +178,7 @@ def run_stages(
     wanted = frozenset(graph.parents) if from_stage is None else graph.downstream(from_stage)
     stale = wanted if force else changed_stages(workspace.root) & wanted
     schedule = schedule_of(workspace.root, graph, wanted)
-    futures: dict[str, PrefectFuture[StageReport]] = {}
+    futures: dict[str, PrefectFuture[Any]] = {}
     reports: dict[str, StageReport] = {}
     ended: queue.SimpleQueue[str] = queue.SimpleQueue()
     while schedule.done < wanted:
@@ -182,5 +197,5 @@ def run_stages(
     return [reports[stage] for stage in graph.parents if stage in wanted]
 
 
-def _put(ended: "queue.SimpleQueue[str]", stage: str, _future: PrefectFuture[StageReport]) -> None:
+def _put(ended: "queue.SimpleQueue[str]", stage: str, _future: PrefectFuture[Any]) -> None:
     ended.put(stage)

@@ -2,9 +2,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.flows.sleeping import write_workspace
 
 from moss_speech.settings import settings
+from tests.flows.sleeping import write_workspace
 
 
 @pytest.fixture

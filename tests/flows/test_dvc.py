@@ -9,24 +9,18 @@ from pathlib import Path
 import psutil
 import pytest
 import yaml
-from tests.flows.sleeping import write_params, write_workspace
 
-from flows import _dvc
 from flows._dvc import (
     DvcBusyError,
-    Graph,
-    Schedule,
     StageFailedError,
     Workspace,
     changed_stages,
-    open_workspace,
-    read_graph,
 )
-from moss_speech.records import Progress
-from moss_speech.storage import InUseError
+from tests.flows.sleeping import write_params, write_workspace
 
+ROOT = Path(__file__).parents[2]
 STAGES = ("a", "b", "c")
-GUARD = str(_dvc._GUARD)
+GUARD = str(ROOT / "flows" / "_guard.py")
 
 
 @pytest.fixture

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 from prefect import flow
 from prefect.testing.utilities import prefect_test_harness
-from tests.flows.sleeping import write_params
 
 from flows._dvc import StageFailedError, open_workspace
 from flows._stages import StageReport, run_stages
 from moss_speech.registry.tracking import pipeline_run
+from tests.flows.sleeping import write_params
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -1,0 +1,59 @@
+"""What the train pipeline ends with: the bundle offered to the registry, tables and links."""
+
+from pathlib import Path
+
+from prefect import get_run_logger, task
+from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
+from prefect.cache_policies import NO_CACHE
+
+from flows._stages import StageReport, busy_seconds
+from moss_speech.params.gates import Gates
+from moss_speech.registry.gates import may_register
+from moss_speech.registry.promotion import offer
+from moss_speech.registry.versions import Candidate, register_candidate
+from moss_speech.storage import read_json
+
+
+@task(cache_policy=NO_CACHE, persist_result=False)
+def offer_bundle(root: Path, parent_run: str, gates: Gates, promote: bool) -> str:
+    """Register the bundle with its figures and promote it if its gates hold; says what happened."""
+    if not may_register(gates, root):
+        return "not promoted: this preset registers nothing outside a temporary root"
+    reports = root / "reports"
+    candidate = Candidate(
+        bundle=root / "models" / "bundle",
+        metrics=read_json(reports / "metrics.json"),
+        report=reports / "evaluation",
+    )
+    version = register_candidate(candidate, parent_run)
+    if not promote:
+        return f"version {version} registered; not promoted: promotion was not asked for"
+    return str(offer(version, gates))
+
+
+def accuracy_rows(root: Path) -> list[dict[str, object]]:
+    """Figures of the last evaluation as rows: name, value, 95 % interval, items."""
+    accuracy = read_json(root / "reports" / "metrics.json")["accuracy"]
+    return [
+        {
+            "figure": name,
+            "value": round(figure["value"], 3),
+            "95 %": " to ".join(f"{bound:.2f}" for bound in figure["ci95"]),
+            "n": figure["n"],
+        }
+        for name, figure in accuracy.items()
+    ]
+
+
+@task(cache_policy=NO_CACHE, persist_result=False)
+def publish(root: Path, parent_run: str, reports: list[StageReport], verdict: str) -> None:
+    """Show stages, figures, verdict and links on the run's page."""
+    create_table_artifact([report.row() for report in reports], "stages", "What each stage did")
+    create_table_artifact(accuracy_rows(root), "accuracy", "Right answers on the test split")
+    run = {"verdict": verdict, "seconds in stages": round(busy_seconds(reports), 1)}
+    create_table_artifact([run], "verdict", "What became of the bundle")
+    report = (root / "reports" / "evaluation" / "report.html").resolve()
+    create_link_artifact(report.as_uri(), "report.html", "report", "Figures, plots and sound")
+    note = f"MLflow run `{parent_run}`; `make ui` shows it"
+    create_markdown_artifact(note, "mlflow-run", "Curves, params and files of every stage")
+    get_run_logger().info("%s", verdict)

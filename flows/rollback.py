@@ -1,0 +1,13 @@
+"""Flow rollback: one command back to the previous champion."""
+
+from prefect import flow
+from prefect.client.schemas.objects import State
+from prefect.states import Completed
+
+from moss_speech.registry import promotion
+
+
+@flow(name="rollback")
+def rollback(approved_by: str) -> State[str]:
+    """Make the previous champion the champion again; `approved_by` says who decided it."""
+    return Completed(message=str(promotion.rollback(approved_by)))
