@@ -48,12 +48,14 @@ class Turn:
             raise ValueError(f"a {self.role} turn has 0 codes, must have at least 1")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class GridSequence:
     """Rows of one training sequence and, for each, what its successor should be."""
 
     rows_TC: Rows
     targets_TC: Rows
+    n_prefix: int = 0
+    """First rows that other sequences have alike: the system turn; they hold no target."""
 
 
 class GridWriter:
@@ -138,7 +140,7 @@ def training_sequence(
         pieces.append((writer.header(turn.role, modality(turn)), False))
         pieces.append((writer.content(turn), turn.role == "assistant"))
         pieces.append((writer.newline, False))
-    return aligned(pieces[:-1], config)
+    return aligned(pieces[:-1], config, n_prefix=sum(len(rows) for rows, _ in pieces[:3]))
 
 
 def interleaved_sequence(
@@ -157,7 +159,9 @@ def interleaved_sequence(
     return aligned([*pieces, (end, True)], config)
 
 
-def aligned(pieces: Sequence[tuple[Rows, bool]], config: LMConfig) -> GridSequence:
+def aligned(
+    pieces: Sequence[tuple[Rows, bool]], config: LMConfig, n_prefix: int = 0
+) -> GridSequence:
     """Join pieces; each row's target is the next row's meaningful channel if that is learnt.
 
     The last row has no successor and is dropped.
@@ -168,7 +172,7 @@ def aligned(pieces: Sequence[tuple[Rows, bool]], config: LMConfig) -> GridSequen
     is_speech_T = following_TC[:, 0] == config.ids.modality_pad
     text_T = np.where(learnt_T & ~is_speech_T, following_TC[:, 0], IGNORE)
     audio_T = np.where(learnt_T & is_speech_T, following_TC[:, 1], IGNORE)
-    return GridSequence(rows_TC[:-1], np.stack((text_T, audio_T), axis=1))
+    return GridSequence(rows_TC[:-1], np.stack((text_T, audio_T), axis=1), n_prefix)
 
 
 def reply_text(rows_TC: Rows, tokenizer: TextTokenizer, config: LMConfig) -> str:

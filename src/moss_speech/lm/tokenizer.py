@@ -61,13 +61,16 @@ def load_tokenizer(folder: Path) -> TextTokenizer:
 
 
 def train_tokenizer(texts: Iterable[str], n_vocab: int) -> TextTokenizer:
-    """Byte-level BPE of at most `n_vocab` ids that knows `texts`; the same texts, the same ids."""
+    """Byte-level BPE of at most `n_vocab` ids that knows `texts`; the same texts, the same ids.
+
+    A word has the same ids at the start of a text and inside it.
+    """
     smallest = 256 + len(TEXT_SPECIALS)
     if n_vocab < smallest:
         raise ValueError(f"n_vocab is {n_vocab}, must be at least {smallest} (bytes and specials)")
     tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
+    tokenizer.decoder = decoders.Sequence([decoders.ByteLevel(), decoders.Strip(" ", 1, 0)])
     trainer = trainers.BpeTrainer(
         vocab_size=n_vocab,
         special_tokens=list(TEXT_SPECIALS),

@@ -1,0 +1,1 @@
+"""Training sequences of the language model: composed from a corpus, packed, stored."""

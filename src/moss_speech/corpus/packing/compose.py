@@ -1,0 +1,150 @@
+"""Drawing training sequences: four dialogue pairings, dictation, reading aloud, interleaving."""
+
+from collections.abc import Iterator, Sequence
+from typing import Literal, TypeVar, get_args
+
+import numpy as np
+
+from moss_speech.corpus.packing.material import Codes, Exchange, Material, Spoken
+from moss_speech.lm.config import LMConfig
+from moss_speech.lm.grid import (
+    IGNORE,
+    REPEAT,
+    GridSequence,
+    Turn,
+    interleaved_sequence,
+    training_sequence,
+)
+from moss_speech.lm.tokenizer import TextTokenizer
+from moss_speech.params.lm import Composition
+
+Kind = Literal["t2t", "s2t", "t2s", "s2s", "asr", "tts", "interleave", "copy_text"]
+"""Typed or spoken question to typed or spoken answer; dictation; reading; both mixed; repeating."""
+KINDS: tuple[Kind, ...] = get_args(Kind)
+_MAX_SPAN_WORDS = 3
+T = TypeVar("T")
+
+
+class Composer:
+    """An endless stream of training sequences: equal seeds give equal streams."""
+
+    def __init__(
+        self,
+        material: Material,
+        p: Composition,
+        tokenizer: TextTokenizer,
+        config: LMConfig,
+        seed: int,
+    ) -> None:
+        self._p, self._tokenizer, self._config = p, tokenizer, config
+        self._random = np.random.default_rng(seed)
+        self._exchanges = material.exchanges
+        self._heard = [e for e in material.exchanges if not e.text_only]
+        self._texts = sorted({s.text for s in material.spoken})
+        self._spoken = [s for s in material.spoken if len(s.codes)]
+        self._read = [s for s in self._spoken if s.is_assistant or not p.assistant_reads]
+        self._aligned = [s for s in self._spoken if len(s.words) > 1]
+        shares = np.array([getattr(p.mixture, kind) for kind in KINDS])
+        self._shares = shares / shares.sum()
+        self._check()
+
+    def _check(self) -> None:
+        pools: dict[Kind, Sequence[object]] = {
+            "t2t": self._exchanges,
+            "s2t": self._heard,
+            "t2s": self._heard,
+            "s2s": self._heard,
+            "asr": self._spoken,
+            "tts": self._read,
+            "interleave": self._aligned,
+            "copy_text": self._texts,
+        }
+        for kind, share in zip(KINDS, self._shares, strict=True):
+            if share > 0 and not pools[kind]:
+                raise ValueError(f"mixture.{kind} is above 0, but the corpus has nothing for it")
+
+    def __iter__(self) -> Iterator[tuple[Kind, GridSequence]]:
+        """Yield kind and sequence without end."""
+        while True:
+            kind = KINDS[self._random.choice(len(KINDS), p=self._shares)]
+            yield kind, self._without_some_ends(self._draw(kind))
+
+    def _draw(self, kind: Kind) -> GridSequence:
+        match kind:
+            case "asr":
+                heard = self._pick(self._spoken)
+                return self._repeat(Turn("user", codes=self._heard_codes(heard)), heard.text)
+            case "tts":
+                said = self._pick(self._read)
+                return self._repeat(Turn("user", text=said.text), said.codes)
+            case "copy_text":
+                text = self._pick(self._texts)
+                return self._repeat(Turn("user", text=text), text)
+            case "interleave":
+                spans = self._spans(self._pick(self._aligned))
+                return interleaved_sequence(spans, self._tokenizer, self._config)
+            case _:
+                return self._dialogue(kind)
+
+    def _pick(self, pool: Sequence[T]) -> T:
+        return pool[int(self._random.integers(len(pool)))]
+
+    def _repeat(self, asked: Turn, answer: str | Codes) -> GridSequence:
+        if isinstance(answer, str):
+            turns = [Turn("system", REPEAT["text"]), asked, Turn("assistant", answer)]
+        else:
+            reply = Turn("assistant", codes=answer.tolist())
+            turns = [Turn("system", REPEAT["audio"]), asked, reply]
+        return training_sequence(turns, self._tokenizer, self._config)
+
+    def _dialogue(self, kind: Kind) -> GridSequence:
+        pool = self._exchanges if kind == "t2t" else self._heard
+        turns: list[Turn] = []
+        for _ in range(int(self._random.integers(1, self._p.max_exchanges + 1))):
+            turns += self._exchange(self._pick(pool), kind)
+        return training_sequence(turns, self._tokenizer, self._config)
+
+    def _exchange(self, exchange: Exchange, kind: Kind) -> tuple[Turn, Turn]:
+        asked, said = Turn("user", exchange.question), Turn("assistant", exchange.answer)
+        if kind.startswith("s"):
+            asked = Turn("user", codes=self._heard_codes(self._pick(exchange.questions)))
+        if kind.endswith("s"):
+            said = Turn("assistant", codes=self._pick(exchange.answers).codes.tolist())
+        return asked, said
+
+    def _heard_codes(self, spoken: Spoken) -> list[int]:
+        """Codes of an utterance, some dropped and some doubled: other tempi."""
+        n_codes = len(spoken.codes)
+        times = np.ones(n_codes, np.int64)
+        changed = self._random.random(n_codes) < self._p.tempo_jitter
+        times[changed] = self._random.choice((0, 2), int(changed.sum()))
+        codes: list[int] = np.repeat(spoken.codes, times).tolist()
+        return codes or spoken.codes.tolist()
+
+    def _spans(self, spoken: Spoken) -> list[str | list[int]]:
+        """Runs of words of an utterance, typed and spoken in turn; spoken ones touch."""
+        spans: list[str | list[int]] = []
+        typed, first = bool(self._random.integers(2)), 0
+        while first < len(spoken.words):
+            last = first + int(self._random.integers(1, _MAX_SPAN_WORDS + 1))
+            run, following = spoken.words[first:last], spoken.words[last : last + 1]
+            start = spoken.words[first].start_code if first else 0
+            end = following[0].start_code if following else len(spoken.codes)
+            if typed or end <= start:
+                spans.append(" " * bool(first) + " ".join(w.word for w in run))
+            else:
+                spans.append(spoken.codes[start:end].tolist())
+            typed, first = not typed, last
+        return spans
+
+    def _without_some_ends(self, sequence: GridSequence) -> GridSequence:
+        """Drop most targets for the turn's end after speech, so that the text tail can rest."""
+        ids = self._config.ids
+        text_T, audio_T = sequence.rows_TC.T
+        ends_T = (text_T == ids.modality_pad) & (audio_T == ids.eosp)
+        ends_T &= sequence.targets_TC[:, 0] == ids.im_end
+        if not ends_T.any() or self._random.random() < self._p.end_share:
+            return sequence
+        targets_TC = sequence.targets_TC.copy()
+        targets_TC[ends_T, 0] = IGNORE
+        return GridSequence(sequence.rows_TC, targets_TC, sequence.n_prefix)

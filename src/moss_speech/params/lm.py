@@ -1,0 +1,131 @@
+"""Params of the language model's stages: init_backbone, pack, the three training stages."""
+
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from moss_speech.params.base import Params, StageParams
+from moss_speech.params.fit import FitParams
+
+
+class Mixture(Params):
+    """Shares of the kinds of training sequences; only their ratio counts."""
+
+    t2t: float = Field(ge=0)
+    s2t: float = Field(ge=0)
+    t2s: float = Field(ge=0)
+    s2s: float = Field(ge=0)
+    asr: float = Field(ge=0)
+    tts: float = Field(ge=0)
+    interleave: float = Field(ge=0)
+    copy_text: float = Field(ge=0)
+    """Text that is to be repeated: text replay."""
+
+    @model_validator(mode="after")
+    def _has_something(self) -> Self:
+        if sum(self.model_dump().values()) <= 0:
+            raise ValueError("every share is 0, at least one must be above 0")
+        return self
+
+
+class Composition(Params):
+    """How one stage's training sequences are drawn."""
+
+    packed_rows: int = Field(ge=1)
+    """Packed rows to make; training goes through them again if it needs more."""
+    mixture: Mixture
+    max_exchanges: int = Field(ge=1, le=16)
+    """Most questions in one conversation; each number up to it is equally likely."""
+    tempo_jitter: float = Field(ge=0, le=0.5)
+    """Share of the codes of what is heard that are dropped or doubled."""
+    end_share: float = Field(ge=0, le=1)
+    """Share of spoken replies whose closing text row is a target."""
+    assistant_reads: bool
+    """True: only the assistant's voice reads aloud; False: every training voice does."""
+
+
+class LMFit(FitParams):
+    """One training run of the language model."""
+
+    packed_rows_per_step: int = Field(ge=1)
+    dropout: float = Field(ge=0, lt=1)
+    code_noise: float = Field(ge=0, lt=1)
+    """Share of the codes in the input that are replaced by random ones, anew each step."""
+    text_weight: float = Field(ge=0)
+    speech_weight: float = Field(ge=0)
+
+
+class Shape(Params):
+    """Sizes of a backbone that is made here."""
+
+    n_text_vocab: int = Field(ge=261)
+    hidden_size: int = Field(ge=8)
+    intermediate_size: int = Field(ge=8)
+    n_trunk_layers: int = Field(ge=0)
+    n_heads: int = Field(ge=1)
+    n_kv_heads: int = Field(ge=1)
+    head_dim: int = Field(ge=2)
+    max_rows: int = Field(ge=64)
+    rope_theta: float = Field(gt=1)
+
+
+class Scratch(Params):
+    """A tiny text model that is trained here."""
+
+    kind: Literal["scratch"]
+    shape: Shape
+    context: int = Field(ge=64)
+    text: Composition
+    fit: LMFit
+
+
+class Qwen3(Params):
+    """A Qwen3 text checkpoint in Hugging Face layout."""
+
+    kind: Literal["qwen3"]
+    folder: str
+    ids: dict[Literal["pad", "im_start", "im_end", "sosp", "modality_pad"], int]
+
+
+class Released(Params):
+    """A folder in the released MOSS-Speech layout, taken as it is."""
+
+    kind: Literal["released"]
+    folder: str
+
+
+class InitBackbone(StageParams):
+    """Where the layer-split model comes from."""
+
+    n_codes: int = Field(ge=2)
+    n_tail_layers: int = Field(ge=0)
+    source: Scratch | Qwen3 | Released = Field(discriminator="kind")
+
+
+class Pack(StageParams):
+    """Packed sequences of the three training stages; null packs nothing for a stage."""
+
+    context: int = Field(ge=64)
+    frozen: Composition | None
+    joint: Composition | None
+    finetune: Composition | None
+
+
+class PretrainFrozen(StageParams):
+    """Speech embedding, tail and head learn; null hands the model on unchanged."""
+
+    fit: LMFit | None
+
+
+class PretrainJoint(StageParams):
+    """Everything learns from speech and text; null hands the model on unchanged."""
+
+    fit: LMFit | None
+
+
+class Finetune(StageParams):
+    """Everything learns to answer in the four pairings."""
+
+    fit: LMFit
+    dev_items: int = Field(ge=0)
+    """Development questions a cell that the report answers; 0 reports none."""

@@ -1,0 +1,41 @@
+"""Stage init_backbone: Qwen3 checkpoint, released weights, or texts → models/backbone."""
+
+from pathlib import Path
+
+from moss_speech.corpus.items import open_dialogues, open_utterances
+from moss_speech.lm.load import load_lm, load_qwen3, save_lm
+from moss_speech.lm.model import LayerSplitLM
+from moss_speech.lm.tokenizer import TextTokenizer, load_tokenizer
+from moss_speech.params.lm import InitBackbone, Qwen3, Released, Scratch
+from moss_speech.stages.runner import StageIO
+from moss_speech.storage import fresh_dir, write_json
+from moss_speech.training.launch import Fit
+from moss_speech.training.lm_backbone import train_backbone
+from moss_speech.vocab import SpecialIds
+
+Section = InitBackbone
+
+
+def run(p: InitBackbone, io: StageIO) -> None:
+    """Make or import the text model, split it, write it."""
+    model, tokenizer = _backbone(p, io)
+    with fresh_dir(io.output) as out:
+        save_lm(model, out, tokenizer)
+        parameters = sum(w.numel() for w in model.parameters())
+        tensors = len(model.state_dict())
+        write_json(out / "report.json", {"parameters": parameters, "tensors": tensors})
+
+
+def _backbone(p: InitBackbone, io: StageIO) -> tuple[LayerSplitLM, TextTokenizer]:
+    match p.source:
+        case Scratch() as scratch:
+            utterances = open_utterances(io.inputs["clean"])
+            dialogues = open_dialogues(io.inputs["clean"])
+            how = Fit(scratch.fit, io.seed, io.run_folder, io.tracker, name="text")
+            return train_backbone(utterances, dialogues, p, scratch, how)
+        case Qwen3(folder=folder, ids=ids):
+            special = SpecialIds(**ids, eosp=p.n_codes, audio_pad=p.n_codes + 1)
+            model = load_qwen3(Path(folder), p.n_tail_layers, p.n_codes, special)
+            return model, load_tokenizer(Path(folder))
+        case Released(folder=folder):
+            return load_lm(Path(folder)), load_tokenizer(Path(folder))

@@ -1,0 +1,115 @@
+"""What a language model can do right after training: text logits, answers on development data."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from moss_speech.corpus.answers import AnswerBook
+from moss_speech.corpus.items import Dialogue, Utterance
+from moss_speech.lm.grid import Output, Turn, prompt_rows, reply_text
+from moss_speech.lm.model import LayerSplitLM
+from moss_speech.lm.sampling import GREEDY
+from moss_speech.lm.stream import generate
+from moss_speech.lm.tokenizer import TextTokenizer
+
+PAIRINGS = ("t2t", "s2t", "t2s", "s2s")
+CELLS = ("voice", "wording", "both")
+_MAX_ROWS = 100
+_BATCH = 32
+
+
+@torch.inference_mode()
+def text_probe(model: LayerSplitLM, seed: int) -> Tensor:
+    """Logits of the text path on random ids: equal weights give equal bits."""
+    generator = torch.Generator().manual_seed(seed)
+    n_rows, ids = min(64, model.config.max_position_embeddings), model.config.ids
+    ids_BT = torch.randint(model.config.vocab_size, (8, n_rows), generator=generator)
+    return model.text_logits(ids_BT.masked_fill(ids_BT == ids.modality_pad, ids.pad))
+
+
+def largest_change(before: Tensor, after: Tensor) -> float:
+    """Largest absolute difference; 0.0 only if every bit is equal."""
+    if torch.equal(before, after):
+        return 0.0
+    return max(float((before - after).abs().max()), float(np.finfo(np.float32).tiny))
+
+
+def cell_of(voice_split: str, text_split: str, held_out: str) -> str | None:
+    """Which cell a question belongs to: unseen voice, unseen wording, or both; else None."""
+    match voice_split == held_out, text_split == held_out:
+        case True, True:
+            return "both"
+        case True, False:
+            return "voice" if text_split == "train" else None
+        case False, True:
+            return "wording" if voice_split == "train" else None
+    return None
+
+
+class DevQuestions:
+    """Questions of development voices and wordings, and how a model answers them."""
+
+    def __init__(
+        self,
+        utterances: Mapping[str, Utterance],
+        dialogues: Sequence[Dialogue],
+        codes: Mapping[str, np.ndarray],
+        n_items: int,
+        seed: int,
+    ) -> None:
+        self._codes = codes
+        self._book = AnswerBook.of(dialogues, codes)
+        self._cells: dict[str, list[tuple[Dialogue, str]]] = {cell: [] for cell in CELLS}
+        for dialogue in dialogues:
+            if dialogue.tags.get("taught") == "text":
+                continue
+            for i in dialogue.turns[0].utterances:
+                u = utterances[i]
+                cell = cell_of(u.voice_split, u.text_split, "dev")
+                if cell and i in codes and u.role == "question":
+                    self._cells[cell].append((dialogue, i))
+        random = np.random.default_rng(seed)
+        for cell, found in self._cells.items():
+            chosen = random.permutation(len(found))[:n_items]
+            self._cells[cell] = [found[k] for k in chosen]
+
+    def accuracy(self, model: LayerSplitLM, tokenizer: TextTokenizer) -> dict[str, float]:
+        """Share of right answers by pairing and cell, such as `s2s_both`."""
+        values = {}
+        for pairing in PAIRINGS:
+            for cell in CELLS if pairing[0] == "s" else ("wording",):
+                if self._cells[cell]:
+                    right = self._right(model, tokenizer, pairing, self._cells[cell])
+                    values[f"{pairing}_{cell}"] = round(float(np.mean(right)), 4)
+        return values
+
+    def _right(
+        self,
+        model: LayerSplitLM,
+        tokenizer: TextTokenizer,
+        pairing: str,
+        items: Sequence[tuple[Dialogue, str]],
+    ) -> list[bool]:
+        output: Output = "text" if pairing[-1] == "t" else "audio"
+        right = []
+        for first in range(0, len(items), _BATCH):
+            batch = items[first : first + _BATCH]
+            prompts = [
+                prompt_rows([self._asked(d, i, pairing)], output, tokenizer, model.config)
+                for d, i in batch
+            ]
+            replies = generate(model, prompts, GREEDY, [0] * len(batch), _MAX_ROWS)
+            for (dialogue, _), reply in zip(batch, replies, strict=True):
+                if output == "text":
+                    said = reply_text(reply.rows_TC, tokenizer, model.config)
+                else:
+                    said = self._book.nearest(reply.codes)
+                right.append(said == dialogue.turns[1].text)
+        return right
+
+    def _asked(self, dialogue: Dialogue, utterance: str, pairing: str) -> Turn:
+        if pairing[0] == "t":
+            return Turn("user", dialogue.turns[0].text)
+        return Turn("user", codes=self._codes[utterance].tolist())
