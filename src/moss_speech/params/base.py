@@ -54,10 +54,13 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 
 def _explain(where: str, error: ValidationError) -> str:
-    lines = [
-        f"{where}.{'.'.join(map(str, e['loc']))} is {e['input']!r}: {e['msg']}"
-        for e in error.errors()
-    ]
+    lines = []
+    for wrong in error.errors():
+        key = f"{where}{'' if where.endswith(': ') else '.'}{'.'.join(map(str, wrong['loc']))}"
+        if wrong["type"] == "missing":
+            lines.append(f"{key} is missing")
+        else:
+            lines.append(f"{key} is {wrong['input']!r}: {wrong['msg']}")
     return "\n".join(lines)
 
 

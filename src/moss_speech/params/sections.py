@@ -43,4 +43,4 @@ class Pipeline(Params):
 def load_pipeline(path: Path) -> Pipeline:
     """Read a params file whole; the `ValueError` names every wrong key, value and limit."""
     values: Mapping[str, Any] = read_yaml(path)
-    return validate_section(values, Pipeline, path.name)
+    return validate_section(values, Pipeline, f"{path.name}: ")

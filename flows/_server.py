@@ -1,0 +1,116 @@
+"""The embedded Prefect server and worker, and the few questions we ask its API."""
+
+import json
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from flows._processes import end_guarded, start_guarded
+from moss_speech.settings import child_environment, settings
+
+POOL = "moss-speech"
+_READY_WITHIN_S = 180
+
+
+def free_port() -> int:
+    """A loopback port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def ask(api: str, path: str, body: object | None = None) -> Any:
+    """GET, or POST `body`, as JSON; None for 404, an `OSError` if the server does not answer."""
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(f"{api}/{path}", data, {"Content-Type": "application/json"})
+    try:
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return json.loads(answer.read() or b"null")
+    except urllib.error.HTTPError as error:
+        if error.code == 404:
+            return None
+        raise
+
+
+def prefect_environment(api: str) -> dict[str, str]:
+    """The environment of every Prefect program that we start."""
+    return child_environment(
+        MOSS_ROOT=str(settings().root),
+        PREFECT_HOME=str(settings().state / "prefect"),
+        PREFECT_API_URL=api,
+        PREFECT_CLI_COLORS="false",
+        COLUMNS="240",
+    )
+
+
+def _wait(what: str, process: subprocess.Popen[str], log: Path, api: str, path: str) -> None:
+    """Wait until the API answers with something at `path`."""
+    until_s = time.monotonic() + _READY_WITHIN_S
+    while time.monotonic() < until_s:
+        if process.poll() is not None:
+            tail = "\n".join(log.read_text().splitlines()[-15:])
+            raise RuntimeError(f"{what} ended with exit code {process.returncode}:\n{tail}")
+        try:
+            if ask(api, path) is not None:
+                return
+        except OSError:
+            pass  # not listening yet
+        time.sleep(0.2)
+    raise RuntimeError(f"{what} was not ready after {_READY_WITHIN_S} s; its log: {log}")
+
+
+@contextmanager
+def _running(
+    what: str, arguments: list[str], api: str, path: str
+) -> Iterator[subprocess.Popen[str]]:
+    """Run a Prefect program until the block ends; ready when the API answers at `path`."""
+    log = settings().state / "prefect" / f"{arguments[0]}.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("w") as output:
+        command = [sys.executable, "-m", "prefect", *arguments]
+        env = prefect_environment(api)
+        process = start_guarded(command, settings().root, env, output)
+        try:
+            _wait(what, process, log, api, path)
+            yield process
+        finally:
+            end_guarded(process, grace_s=20)
+
+
+@contextmanager
+def embedded_server() -> Iterator[str]:
+    """A Prefect server on a free loopback port; yields the address of its API."""
+    port = free_port()
+    api = f"http://127.0.0.1:{port}/api"
+    arguments = ["server", "start", "--host", "127.0.0.1", "--port", str(port)]
+    with _running("the Prefect server", arguments, api, "health"):
+        yield api
+
+
+@contextmanager
+def embedded_worker(api: str) -> Iterator[None]:
+    """A worker that runs flows as processes of this machine; its pool is made with it."""
+    arguments = ["worker", "start", "--pool", POOL, "--type", "process"]
+    with _running("the Prefect worker", arguments, api, f"work_pools/{POOL}"):
+        yield
+
+
+def deploy(api: str) -> None:
+    """Deploy every flow of prefect.yaml."""
+    done = subprocess.run(
+        [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all"],
+        cwd=settings().root,
+        env=prefect_environment(api),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise RuntimeError(f"prefect deploy failed:\n{(done.stdout + done.stderr)[-3000:]}")
