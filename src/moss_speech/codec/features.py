@@ -8,8 +8,8 @@ from functools import cache
 
 import numpy as np
 import torch
-import torchaudio.functional
 from torch import Tensor
+from transformers.audio_utils import mel_filter_bank
 
 from moss_speech.audio import AudioFormat, Samples
 from moss_speech.codec.config import CodecConfig
@@ -21,10 +21,10 @@ _DYNAMIC_RANGE = 8.0
 
 @cache
 def _mel_filters(n_mels: int, n_frequencies: int, sample_rate_hz: int) -> Tensor:
-    filters_QM: Tensor = torchaudio.functional.melscale_fbanks(
-        n_frequencies, 0.0, sample_rate_hz / 2, n_mels, sample_rate_hz, "slaney", "slaney"
+    filters_QM = mel_filter_bank(
+        n_frequencies, n_mels, 0.0, sample_rate_hz / 2, sample_rate_hz, "slaney", "slaney"
     )
-    return filters_QM
+    return torch.from_numpy(filters_QM).float()
 
 
 def n_codes(n_samples: int, form: AudioFormat) -> int:

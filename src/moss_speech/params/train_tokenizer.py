@@ -34,16 +34,18 @@ class TrainTokenizer(StageParams):
     distillation: float = Field(ge=0)
     """Weight of the distance to what the encoder gave before it was made causal."""
     commitment: float = Field(ge=0)
-    quantise_from_step: int = Field(ge=1)
-    """Step of k-means; before it the read-out hears unquantised vectors."""
-    kmeans_batches: int = Field(ge=1)
     kmeans_rounds: int = Field(ge=1)
     codebook_decay: Ratio
     dead_below: Ratio
     """A code used less than this part of its fair share restarts at a fresh vector."""
+    vector_noise: float = Field(ge=0)
+    """Relative deviation of noise on the vectors that the read-out first learns from."""
     noise: float = Field(ge=0)
     """Deviation of noise on the features."""
     time_masks: int = Field(ge=0)
     mask_frames: int = Field(ge=1)
     """Longest time mask in mel frames (10 ms)."""
+    readout_fit: FitParams
+    """Of the read-out alone, on what the encoder gave before it was made causal."""
     fit: FitParams
+    """Of encoder, codebook and read-out together."""

@@ -13,9 +13,9 @@ from moss_speech.params.train_tokenizer import TrainTokenizer
 from moss_speech.settings import settings
 from moss_speech.stages.runner import StageIO
 from moss_speech.storage import fresh_dir, write_json
-from moss_speech.training.launch import Fit, fit
-from moss_speech.training.tokenizer import TokenizerTraining, batch_codes
-from moss_speech.training.tokenizer_data import LengthBatches, can_be_spelt, load_spoken
+from moss_speech.training.launch import Fit
+from moss_speech.training.tokenizer import train_tokenizer
+from moss_speech.training.tokenizer_data import can_be_spelt, load_spoken
 from moss_speech.training.tokenizer_report import dev_sets, draw, report_codec
 
 Section = TrainTokenizer
@@ -37,10 +37,8 @@ def run(p: TrainTokenizer, io: StageIO) -> None:
     ]
     chosen = draw([u for u in usable if u.for_training], p.max_items, io.seed)
     items = load_spoken(chosen, alphabet, form)
-    batches = LengthBatches(items, batch_codes(p, form.codes_per_s), form, io.seed)
-    module = TokenizerTraining(encoder, readout, p, batches)
     how = Fit(p.fit, io.seed, io.run_folder, io.tracker, settings().device, "tokenizer")
-    fit(module, batches, how)
+    train_tokenizer(encoder, readout, items, p, how)
 
     with fresh_dir(io.output) as out:
         save_codec(out, encoder, readout)

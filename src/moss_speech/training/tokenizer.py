@@ -1,15 +1,16 @@
 """Training of the tokenizer: a Whisper encoder learns causal hearing and discrete codes.
 
-The encoder is adapted by two signals: CTC on characters, and the distance to the vectors of
-the same Whisper encoder with the whole utterance in view. Half way k-means starts a codebook,
-which then follows the vectors as a running mean (docs/reference/codec-format.md).
+First the encoder as Whisper made it, with whole utterances in view, gives a vector for every
+80 ms of the training speech (once, kept). K-means on them starts the codebook, and a read-out
+learns to spell from their codes, which is cheap. Then the causal encoder learns by two signals:
+the distance to those vectors, and CTC through its own codes and the read-out, while the codebook
+follows as a running mean (docs/reference/codec-format.md).
 
-Shapes: B batch · M mel bands · F mel frames · N codes · D width · V vectors · A alphabet.
+Shapes: B batch · M mel bands · F mel frames · N codes · D width · V vectors.
 """
 
 import copy
 import dataclasses
-import math
 from typing import Any
 
 import lightning.pytorch as pl
@@ -22,93 +23,84 @@ from torch.optim.lr_scheduler import LambdaLR
 from moss_speech.codec.encoder import Encoder
 from moss_speech.codec.quantizer import EmaCodebook, kmeans, nearest, perplexity
 from moss_speech.codec.readout import BLANK, FRAMES_PER_CODE, CtcReadout
+from moss_speech.params.fit import FitParams
 from moss_speech.params.train_tokenizer import TrainTokenizer
-from moss_speech.training.launch import BatchOfStep
+from moss_speech.training.launch import Fit, fit
 from moss_speech.training.optim import warmup_cosine
-from moss_speech.training.tokenizer_data import SpokenBatch
+from moss_speech.training.tokenizer_data import LengthBatches, Spoken, SpokenBatch, hear
+
+
+def train_tokenizer(
+    encoder: Encoder, readout: CtcReadout, items: list[Spoken], p: TrainTokenizer, how: Fit
+) -> None:
+    """Train an encoder that starts as a Whisper's, its codebook and its read-out, in place."""
+    batch_codes = int(p.batch_s * encoder.config.audio_format.codes_per_s)
+    teacher = bidirectional_twin(encoder)
+    targets = hear(teacher, items, batch_codes, how.run_folder / "heard.safetensors")
+    batches = LengthBatches(items, targets, batch_codes, how.seed)
+    vectors_VD = torch.cat(targets).float()
+    start_codebook(encoder.codebook, vectors_VD, p.kmeans_rounds, how.seed)
+    spread = float(vectors_VD.var(0).mean())
+    first = dataclasses.replace(how, params=p.readout_fit, name=f"{how.name}-readout")
+    fit(ReadoutTraining(encoder.codebook, readout, p, spread), batches, first)
+    fit(TokenizerTraining(encoder, readout, p, spread), batches, how)
+
+
+class ReadoutTraining(pl.LightningModule):
+    """A read-out learns to spell from codes of vectors that are given."""
+
+    def __init__(
+        self, codebook: nn.Embedding, readout: CtcReadout, p: TrainTokenizer, spread: float
+    ) -> None:
+        super().__init__()
+        self.codebook, self.readout, self.p = codebook, readout, p
+        self._noise = p.vector_noise * spread**0.5
+
+    def training_step(self, batch: SpokenBatch, _: int) -> Tensor:
+        """CTC loss; noise on the vectors varies their codes."""
+        x_BND = batch.target_BND + self._noise * torch.randn_like(batch.target_BND)
+        book_BND = self.codebook(nearest(x_BND, self.codebook.weight))
+        loss = ctc_loss(self.readout, book_BND, batch)
+        self.log("ctc", loss.detach())
+        return loss
+
+    def configure_optimizers(self) -> Any:
+        """AdamW on the read-out."""
+        return _adamw([(self.readout, 1.0)], self.p.readout_fit)
 
 
 class TokenizerTraining(pl.LightningModule):
-    """An encoder and its CTC read-out under training; the encoder starts as a Whisper's."""
+    """An encoder, its codebook and its CTC read-out learn together."""
 
     def __init__(
-        self, encoder: Encoder, readout: CtcReadout, p: TrainTokenizer, batch_of_step: BatchOfStep
+        self, encoder: Encoder, readout: CtcReadout, p: TrainTokenizer, spread: float
     ) -> None:
         super().__init__()
         self.encoder, self.readout, self.p = encoder, readout, p
         self.codebook = EmaCodebook(encoder.codebook, p.codebook_decay, p.dead_below)
-        self.teacher = bidirectional_twin(encoder)
-        self._batch_of_step = batch_of_step
+        self._spread = spread
         freeze_bottom(encoder, p.frozen_layers)
 
     def training_step(self, batch: SpokenBatch, _: int) -> Tensor:
         """Loss of one batch; also moves the codebook."""
-        if self.global_step == self.p.quantise_from_step:
-            self._start_codebook()
-        x_BND = self.encoder(self._disturbed(batch.mel_BMF), batch.codes_B)
-        inside_BN = _inside(batch.codes_B, x_BND.shape[1])
-        loss = torch.zeros((), device=x_BND.device)
-        if self.p.distillation:
-            loss = self.p.distillation * self._distance_to_teacher(batch, x_BND, inside_BN)
-        if self.global_step >= self.p.quantise_from_step:
-            x_BND, commitment = self._quantised(x_BND.float(), inside_BN)
-            loss = loss + self.p.commitment * commitment
-        ctc = self._ctc(x_BND, batch)
-        self.log("ctc", ctc.detach())
-        return loss + ctc
+        x_BND = self.encoder(self._disturbed(batch.mel_BMF), batch.codes_B).float()
+        inside_BN = batch.inside
+        x_VD = x_BND[inside_BN]
+        distance = functional.mse_loss(x_VD, batch.target_BND[inside_BN]) / self._spread
+        index_V = nearest(x_VD, self.codebook.codebook.weight)
+        book_VD = self.codebook.codebook.weight[index_V].clone()
+        commitment = functional.mse_loss(x_VD, book_VD) / self._spread
+        quantised_BND = torch.zeros_like(x_BND)
+        quantised_BND[inside_BN] = x_VD + (book_VD - x_VD).detach()
+        ctc = ctc_loss(self.readout, quantised_BND, batch)
+        self.codebook.update(x_VD.detach(), index_V)
+        values = {"ctc": ctc.detach(), "teacher": distance.detach(), "commit": commitment.detach()}
+        self.log_dict({**values, "perplexity": perplexity(self.codebook.ema_count)})
+        return ctc + self.p.distillation * distance + self.p.commitment * commitment
 
     def configure_optimizers(self) -> Any:
         """AdamW; the encoder learns at a part of the read-out's rate."""
-        p = self.p.fit
-        groups = []
-        for module, lr in (
-            (self.encoder, p.lr * self.p.encoder_lr_ratio),
-            (self.readout, p.lr),
-        ):
-            weights = [w for w in module.parameters() if w.requires_grad]
-            matrices = [w for w in weights if w.ndim >= 2]
-            vectors = [w for w in weights if w.ndim < 2]
-            groups.append({"params": matrices, "lr": lr, "weight_decay": p.weight_decay})
-            groups.append({"params": vectors, "lr": lr, "weight_decay": 0.0})
-        optimizer = AdamW([g for g in groups if g["params"]], betas=(0.9, p.beta2))
-
-        def factor(step: int) -> float:
-            return warmup_cosine(step, p.warmup_steps, p.steps, p.final_lr_ratio)
-
-        schedule = {"scheduler": LambdaLR(optimizer, factor), "interval": "step"}
-        return {"optimizer": optimizer, "lr_scheduler": schedule}
-
-    def _distance_to_teacher(self, batch: SpokenBatch, x_BND: Tensor, inside_BN: Tensor) -> Tensor:
-        with torch.no_grad():
-            target_VD = self.teacher(batch.mel_BMF, batch.codes_B)[inside_BN].float()
-        distance = functional.mse_loss(x_BND[inside_BN].float(), target_VD)
-        relative: Tensor = distance / target_VD.var(0).mean()
-        self.log("teacher_distance", relative.detach())
-        return relative
-
-    def _quantised(self, x_BND: Tensor, inside_BN: Tensor) -> tuple[Tensor, Tensor]:
-        """Straight-through vectors [B, N, D] and the relative distance to their entries."""
-        x_VD = x_BND[inside_BN]
-        index_V = nearest(x_VD, self.codebook.codebook.weight)
-        book_VD = self.codebook.codebook.weight[index_V].clone()
-        commitment = functional.mse_loss(x_VD, book_VD) / x_VD.detach().var(0).mean()
-        quantised_BND = x_BND.clone()
-        quantised_BND[inside_BN] = x_VD + (book_VD - x_VD).detach()
-        self.codebook.update(x_VD.detach(), index_V)
-        self.log("commitment", commitment.detach())
-        self.log("perplexity", perplexity(self.codebook.ema_count))
-        return quantised_BND, commitment
-
-    def _ctc(self, x_BND: Tensor, batch: SpokenBatch) -> Tensor:
-        log_probs_BUA = self.readout(x_BND, batch.codes_B)
-        return functional.ctc_loss(
-            log_probs_BUA.transpose(0, 1),
-            batch.characters_BL,
-            batch.codes_B * FRAMES_PER_CODE,
-            batch.n_characters_B,
-            blank=BLANK,
-            zero_infinity=True,
-        )
+        return _adamw([(self.encoder, self.p.encoder_lr_ratio), (self.readout, 1.0)], self.p.fit)
 
     def _disturbed(self, mel_BMF: Tensor) -> Tensor:
         """Features with noise and time masks; every step is seeded by its number."""
@@ -116,24 +108,29 @@ class TokenizerTraining(pl.LightningModule):
         n_items, _, n_frames = mel_BMF.shape
         frame_F = torch.arange(n_frames, device=mel_BMF.device)
         for _ in range(self.p.time_masks):
-            length_B = torch.rand(n_items, device=mel_BMF.device) * self.p.mask_frames
-            start_B = torch.rand(n_items, device=mel_BMF.device) * n_frames
-            inside_BF = (frame_F >= start_B[:, None]) & (frame_F < (start_B + length_B)[:, None])
+            length_B1 = torch.rand(n_items, 1, device=mel_BMF.device) * self.p.mask_frames
+            start_B1 = torch.rand(n_items, 1, device=mel_BMF.device) * n_frames
+            inside_BF = (frame_F >= start_B1) & (frame_F < start_B1 + length_B1)
             mel_BMF = mel_BMF.masked_fill(inside_BF[:, None], 0.0)
         return mel_BMF
 
-    @torch.no_grad()
-    def _start_codebook(self) -> None:
-        """K-means on the vectors of the last batches; depends on step and weights alone."""
-        first = max(0, self.global_step - self.p.kmeans_batches)
-        vectors = []
-        for step in range(first, self.global_step):
-            batch = self._batch_of_step(step).to(self.device)
-            x_BND = self.encoder(batch.mel_BMF, batch.codes_B)
-            vectors.append(x_BND[_inside(batch.codes_B, x_BND.shape[1])].float())
-        draw = torch.Generator(self.device).manual_seed(self.global_step)
-        n_entries, rounds = self.encoder.config.n_codes, self.p.kmeans_rounds
-        self.codebook.start(kmeans(torch.cat(vectors), n_entries, rounds, draw))
+
+def ctc_loss(readout: CtcReadout, x_BND: Tensor, batch: SpokenBatch) -> Tensor:
+    """Mean CTC loss a character of a batch."""
+    return functional.ctc_loss(
+        readout(x_BND, batch.codes_B).transpose(0, 1),
+        batch.characters_BL,
+        batch.codes_B * FRAMES_PER_CODE,
+        batch.n_characters_B,
+        blank=BLANK,
+        zero_infinity=True,
+    )
+
+
+def start_codebook(codebook: nn.Embedding, x_VD: Tensor, rounds: int, seed: int) -> None:
+    """Fill a codebook by k-means."""
+    draw = torch.Generator().manual_seed(seed)
+    codebook.weight.data.copy_(kmeans(x_VD, codebook.num_embeddings, rounds, draw))
 
 
 def bidirectional_twin(encoder: Encoder) -> Encoder:
@@ -155,10 +152,20 @@ def freeze_bottom(encoder: Encoder, n_layers: int) -> None:
             part.requires_grad_(False)
 
 
-def batch_codes(p: TrainTokenizer, codes_per_s: float) -> int:
-    """Codes that a batch of `p.batch_s` seconds holds."""
-    return math.floor(p.batch_s * codes_per_s)
+def _adamw(parts: list[tuple[nn.Module, float]], p: FitParams) -> dict[str, Any]:
+    """AdamW over modules with their part of the rate; weight decay on matrices only."""
+    groups = []
+    for module, ratio in parts:
+        weights = [w for w in module.parameters() if w.requires_grad]
+        matrices, vectors = [w for w in weights if w.ndim > 1], [w for w in weights if w.ndim < 2]
+        groups += [
+            {"params": matrices, "lr": p.lr * ratio, "weight_decay": p.weight_decay},
+            {"params": vectors, "lr": p.lr * ratio, "weight_decay": 0.0},
+        ]
+    optimizer = AdamW([g for g in groups if g["params"]], betas=(0.9, p.beta2))
 
+    def factor(step: int) -> float:
+        return warmup_cosine(step, p.warmup_steps, p.steps, p.final_lr_ratio)
 
-def _inside(codes_B: Tensor, n_codes: int) -> Tensor:
-    return torch.arange(n_codes, device=codes_B.device) < codes_B[:, None]
+    schedule = {"scheduler": LambdaLR(optimizer, factor), "interval": "step"}
+    return {"optimizer": optimizer, "lr_scheduler": schedule}
