@@ -29,7 +29,7 @@ def test_valid_section_is_read(tmp_path: Path) -> None:
         ("train: {lr: 1.0e-4, lrr: 1}", r"train\.lrr is 1: Extra inputs"),
         ("train: {lr: 1e-4}", r"train\.lr is '1e-4': Input should be a valid number"),
         ("train: {lr: 3.0}", r"train\.lr is 3\.0: Input should be less than or equal to 0\.1"),
-        ("train: {}", r"train\.lr is {}: Field required"),
+        ("train: {}", r"train\.lr is missing"),
         ("other: {}", "no section 'train'; it has other"),
     ],
 )
