@@ -3,10 +3,13 @@
 from pathlib import Path
 
 from moss_speech.audio import SPEAKING
+from moss_speech.corpus.sources.audio_folder import collect_folder
 from moss_speech.corpus.sources.embedded import plan_embedded
+from moss_speech.corpus.sources.human import collect_human
 from moss_speech.corpus.sources.manifests import Collected, Item, Source, count_by, write_corpus
 from moss_speech.corpus.sources.render import Spoken, render
 from moss_speech.params.corpus import Corpus, Embedded
+from moss_speech.settings import settings
 
 
 def collect_corpus(p: Corpus, seed: int, out: Path, final: Path) -> dict[str, float]:
@@ -15,6 +18,9 @@ def collect_corpus(p: Corpus, seed: int, out: Path, final: Path) -> dict[str, fl
     collected: list[Collected] = []
     if p.embedded is not None:
         collected.append(_embedded(p.embedded, seed, out / "audio", p.threads))
+    if p.human_test:
+        collected.append(collect_human(out / "audio"))
+    collected += [collect_folder(f, settings().root, out / "audio") for f in p.folders]
     if not any(part.items for part in collected):
         raise ValueError("the corpus is empty: params name no source that holds audio")
     write_corpus(out, final, collected)
