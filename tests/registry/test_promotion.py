@@ -69,6 +69,8 @@ def test_candidate_below_a_gate_leaves_the_champion_and_is_told_why() -> None:
     decision = promote(weak, "anna", GATES)
     assert str(decision) == (f"version {weak} not promoted: s2s is 0.500, must be at least 0.800")
     assert (version_with(CHAMPION), served()) == (first, first)
+    shown = tracking_client().get_model_version(MODEL, str(weak)).tags["moss.decision"]
+    assert shown == str(decision), "who looks at the registry's page sees why"
 
 
 def test_candidate_without_a_figure_is_refused() -> None:

@@ -138,6 +138,16 @@ def test_stages_that_start_together_on_no_database_make_one_in_silence(store: Pa
     assert all(read_json(store / name) is True for name in stages), "telemetry is on"
 
 
+def test_names_and_values_that_mlflow_refuses_are_made_to_fit() -> None:
+    with stage_run("evaluate") as tracker:
+        tracker.params({"goals": {"s2s (both)": 1}, "long": "a" * 20_000})
+        tracker.metrics({"gap s2t→s2s": 0.1})
+    run = only_run("evaluate")
+    assert run.data.metrics == {"gap s2t_s2s": 0.1}
+    assert run.data.params["goals.s2s _both_"] == "1"
+    assert set(run.data.params["long"]) == {"a"}
+
+
 def test_nested_mappings_become_dotted_names() -> None:
     nested = {"a": {"b": {"c": None}, "d": "text"}, "e": [1.5]}
     assert flatten(nested) == {"a.b.c": "null", "a.d": "text", "e": "[1.5]"}

@@ -117,3 +117,11 @@ def test_address_that_is_none_is_refused_with_what_may_be_given(address: str) ->
 def test_plain_folder_is_its_own_address(tmp_path: Path) -> None:
     found = find_model(str(tmp_path))
     assert (found.folder, found.version) == (tmp_path, None)
+
+
+def test_damaged_bundle_is_whole_again_when_it_is_offered_again() -> None:
+    (version,) = register("first")
+    weights = fetch_model(f"models:/{MODEL}/{version}") / "lm/model.safetensors"
+    weights.unlink()
+    assert register("first") == [version]
+    assert weights.read_bytes() == b"first"

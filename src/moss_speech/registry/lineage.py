@@ -33,7 +33,9 @@ def record_data(corpus: Path, clean: Path) -> str:
     with catalogue() as session:
         if find_dataset(session, digest) is None:
             sources = [
-                SourceFacts(row["name"], row["licence"], row["consent"], sum(row["counts"].values()))
+                SourceFacts(
+                    row["name"], row["licence"], row["consent"], sum(row["counts"].values())
+                )
                 for row in read_json(corpus / "sources.json")
             ]
             record_dataset(session, digest, sources, _verdicts(corpus, clean))

@@ -119,10 +119,13 @@ def _intend(kind: Kind, version: int, approved_by: str, gates: Gates | None) -> 
 
 def _carry_out(promotion: Promotion) -> Decision:
     met, reason = _judge(promotion)
-    if not met:
-        return _close(promotion, "refused", reason)
-    _move_aliases(promotion)
-    return _close(promotion, "committed", reason)
+    if met:
+        _move_aliases(promotion)
+    decision = _close(promotion, "committed" if met else "refused", reason)
+    tracking_client().set_model_version_tag(
+        MODEL, str(decision.version), "moss.decision", str(decision)
+    )
+    return decision
 
 
 def _judge(promotion: Promotion) -> tuple[bool, str]:

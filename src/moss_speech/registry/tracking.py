@@ -1,6 +1,8 @@
 """MLflow runs: one parent for a pipeline, one child for each stage, a link for a skipped stage."""
 
 import json
+import re
+import shutil
 import socket
 import subprocess
 import time
@@ -29,6 +31,12 @@ _BATCH = 500
 _HOLD_S = 5.0
 """Seconds that a point is held back at most while points keep coming."""
 _PARAM_BATCH = 100
+_NOT_IN_NAMES = re.compile(r"[^\w.\- :/]")
+
+
+def filed_name(name: str) -> str:
+    """A name as MLflow takes it: letters, digits and _ . - : / and spaces."""
+    return _NOT_IN_NAMES.sub("_", name)
 
 
 def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
@@ -54,7 +62,7 @@ class MlflowTracker:
         """File parameters; nested mappings become dotted names."""
         from mlflow.entities import Param
 
-        params = [Param(key, value) for key, value in flatten(values).items()]
+        params = [Param(filed_name(key), value) for key, value in flatten(values).items()]
         for start in range(0, len(params), _PARAM_BATCH):
             tracking_client().log_batch(self.run_id, params=params[start : start + _PARAM_BATCH])
 
@@ -63,7 +71,9 @@ class MlflowTracker:
         from mlflow.entities import Metric
 
         now_ms = time.time_ns() // 1_000_000
-        self._held += [Metric(key, float(value), now_ms, step) for key, value in values.items()]
+        self._held += [
+            Metric(filed_name(key), float(value), now_ms, step) for key, value in values.items()
+        ]
         if len(self._held) >= _BATCH or time.monotonic() - self._sent_s > _HOLD_S:
             self.flush()
 
@@ -85,6 +95,9 @@ class MlflowTracker:
 
 
 def _git(*arguments: str) -> str:
+    """What git answers; nothing outside a repository or without git."""
+    if shutil.which("git") is None:
+        return ""
     command = ["git", "-C", str(settings().root), *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     return done.stdout.strip()

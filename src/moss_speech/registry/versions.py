@@ -17,7 +17,7 @@ from moss_speech.catalogue.models import (
 )
 from moss_speech.catalogue.tables import ModelVersion
 from moss_speech.registry.store import MODEL, tracking_client
-from moss_speech.registry.tracking import MlflowTracker, filed_run
+from moss_speech.registry.tracking import MlflowTracker, filed_name, filed_run
 from moss_speech.settings import settings
 from moss_speech.storage import fresh_dir, tree_digest
 
@@ -72,12 +72,20 @@ def _new_version(tracker: MlflowTracker, candidate: Candidate, digest: str) -> A
     )
 
 
+def _mend(version: ModelVersion, bundle: Path) -> None:
+    """Put the files back into the store if those of a known version were lost or damaged."""
+    try:
+        bundle_of(version)
+    except ValueError:
+        tracking_client().log_artifacts(version.run_id, str(bundle), _BUNDLE)
+
+
 def _tag_figures(version: int, metrics: Mapping[str, Any]) -> None:
     """What the registry's page shows of a version; gates read the catalogue instead."""
     for name, figure in figures(metrics).items():
         if figure.low is not None:
             shown = f"{figure.value:.3f} ({figure.low:.3f} to {figure.high:.3f}, n {figure.n})"
-            tracking_client().set_model_version_tag(MODEL, str(version), name, shown)
+            tracking_client().set_model_version_tag(MODEL, str(version), filed_name(name), shown)
 
 
 def _register(tracker: MlflowTracker, candidate: Candidate) -> int:
@@ -88,8 +96,9 @@ def _register(tracker: MlflowTracker, candidate: Candidate) -> int:
     version = int(entry.version)
     with catalogue() as session:
         dataset = find_dataset(session, candidate.dataset) if candidate.dataset else None
-        record_version(session, version, digest, entry.run_id, dataset)
+        recorded = record_version(session, version, digest, entry.run_id, dataset)
         record_evaluation(session, digest, candidate.metrics)
+    _mend(recorded, candidate.bundle)
     _tag_figures(version, candidate.metrics)
     tracking_client().set_registered_model_alias(MODEL, CANDIDATE, str(version))
     return version
@@ -148,6 +157,6 @@ def bundle_of(version: ModelVersion) -> Path:
     if (found := tree_digest(folder)) != version.digest:
         raise ValueError(
             f"version {version.version} of {MODEL} is damaged: {folder} has digest {found}, "
-            f"must be {version.digest}"
+            f"must be {version.digest}; the flow rollback returns to the previous champion"
         )
     return folder
