@@ -1,0 +1,167 @@
+import dataclasses
+
+import pytest
+import torch
+
+from moss_speech.codec.encoder import Encoder
+from moss_speech.codec.readout import ENGLISH, Alphabet, CtcReadout
+from moss_speech.corpus.items import Utterance
+from moss_speech.params.fit import FitParams
+from moss_speech.params.train_tokenizer import TrainTokenizer
+from moss_speech.records import SilentTracker
+from moss_speech.training.launch import Fit
+from moss_speech.training.tokenizer import freeze_bottom, train_tokenizer
+from moss_speech.training.tokenizer_data import LengthBatches, Spoken, by_length, can_be_spelt
+from moss_speech.training.tokenizer_report import dev_sets
+from tests.codec.small import small_config, small_encoder
+
+FIT = FitParams(
+    steps=6,
+    lr=2e-3,
+    final_lr_ratio=0.1,
+    warmup_steps=1,
+    weight_decay=0.01,
+    beta2=0.98,
+    clip_norm=1.0,
+    average_decay=0.0,
+    precision="fp32",
+    checkpoint_steps=2,
+    log_steps=2,
+)
+P = TrainTokenizer(
+    threads=1,
+    start="whisper-tiny.en",
+    layers=2,
+    codes=16,
+    lookahead_frames=16,
+    frozen_layers=0,
+    readout_width=16,
+    max_items=40,
+    max_dev_items=10,
+    max_item_s=12.0,
+    batch_s=8.0,
+    encoder_lr_ratio=0.5,
+    distillation=1.0,
+    commitment=0.25,
+    kmeans_rounds=4,
+    codebook_decay=0.9,
+    dead_below=0.1,
+    vector_noise=0.3,
+    noise=0.1,
+    time_masks=2,
+    mask_frames=10,
+    readout_fit=FIT,
+    fit=FIT,
+)
+CONFIG = small_config(quantize_vocab_size=P.codes, lookahead_frames=P.lookahead_frames)
+
+
+def spoken(n_items: int) -> list[Spoken]:
+    torch.manual_seed(5)
+    lengths = torch.randint(10, 30, (n_items,)).tolist()
+    return [Spoken(torch.randn(80, 8 * n).half(), n, [1 + n % 7, 2, 3]) for n in lengths]
+
+
+def train(folder, fit: FitParams) -> tuple[Encoder, CtcReadout]:
+    encoder = small_encoder(**{"quantize_vocab_size": P.codes, "lookahead_frames": 16})
+    encoder.train()
+    torch.manual_seed(1)
+    readout = CtcReadout(CONFIG.d_model, P.readout_width, Alphabet(ENGLISH))
+    p = P.model_copy(update={"fit": fit})
+    train_tokenizer(encoder, readout, spoken(40), p, Fit(fit, 1, folder, SilentTracker()))
+    return encoder, readout
+
+
+class Killed(BaseException):
+    pass
+
+
+class KillingTracker(SilentTracker):
+    """Dies with the process at a step of a curve."""
+
+    def __init__(self, curve: str, step: int) -> None:
+        self.curve, self.step = curve, step
+
+    def metrics(self, values, step=0):
+        if step == self.step and any(name.startswith(self.curve) for name in values):
+            raise Killed
+
+
+@pytest.mark.parametrize(("curve", "step"), [("train-readout/", 4), ("train/", 4)])
+def test_killed_and_resumed_training_gives_equal_weights(tmp_path, curve, step, monkeypatch):
+    whole, whole_readout = train(tmp_path / "whole", FIT)
+    killer = KillingTracker(curve, step)
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(
+            SilentTracker, "metrics", lambda _, values, step=0: killer.metrics(values, step)
+        )
+        train(tmp_path / "broken", FIT)
+    resumed, resumed_readout = train(tmp_path / "broken", FIT)
+    for ours, theirs in ((whole, resumed), (whole_readout, resumed_readout)):
+        wanted, found = ours.state_dict(), theirs.state_dict()
+        assert all(torch.equal(wanted[name], found[name]) for name in wanted)
+
+
+def test_training_moves_encoder_and_codebook_and_leaves_positions(tmp_path):
+    start = small_encoder(quantize_vocab_size=P.codes, lookahead_frames=16).state_dict()
+    trained = train(tmp_path, FIT)[0].state_dict()
+    assert not torch.equal(start["layers.0.fc1.weight"], trained["layers.0.fc1.weight"])
+    assert not torch.equal(start["codebook.weight"], trained["codebook.weight"])
+    assert torch.equal(start["embed_positions.weight"], trained["embed_positions.weight"])
+
+
+def test_frozen_layers_are_the_lowest_with_the_convolutions():
+    encoder = small_encoder()
+    freeze_bottom(encoder, 1)
+    trained = {name for name, w in encoder.named_parameters() if w.requires_grad}
+    assert trained == {name for name in trained if name.startswith("layers.1.")} != set()
+    with pytest.raises(ValueError, match=r"frozen_layers is 3, must be 0\.\.2"):
+        freeze_bottom(encoder, 3)
+
+
+def test_batch_is_a_function_of_the_step_and_an_epoch_has_every_item_once():
+    items = spoken(40)
+    targets = [torch.full((item.n_codes, 4), float(i)) for i, item in enumerate(items)]
+    batches = LengthBatches(items, targets, batch_codes=100, seed=1)
+    again = LengthBatches(items, targets, batch_codes=100, seed=1)
+    seen: list[int] = []
+    step = 0
+    while len(seen) < 40:
+        batch = batches(step)
+        assert torch.equal(again(step).mel_BMF, batch.mel_BMF)
+        assert batch.inside.sum() == batch.codes_B.sum()
+        seen += batch.target_BND[:, 0, 0].int().tolist()
+        step += 1
+    assert sorted(seen) == list(range(40))
+
+
+def test_groups_by_length_keep_the_padded_sum_within_the_limit():
+    lengths = [3, 9, 4, 4, 1, 20, 8]
+    groups = by_length(lengths, 16)
+    assert sorted(i for group in groups for i in group) == list(range(7))
+    assert all(len(g) * max(lengths[i] for i in g) <= 16 for g in groups if len(g) > 1)
+
+
+def utterance(text: str, duration_s: float = 2.0, **splits: str) -> Utterance:
+    values = {"voice_split": "train", "text_split": "train"} | splits
+    return Utterance("u", "u.flac", duration_s, text, "espeak-ng:m1", "salad", **values)
+
+
+def test_text_that_ctc_cannot_write_is_left_out():
+    alphabet, form = Alphabet(ENGLISH), CONFIG.audio_format
+    assert can_be_spelt(utterance("a dog"), alphabet, form)
+    assert not can_be_spelt(utterance("7 dogs"), alphabet, form)
+    assert not can_be_spelt(utterance(""), alphabet, form)
+    assert not can_be_spelt(utterance("too many words for this", duration_s=0.2), alphabet, form)
+
+
+def test_test_utterances_are_in_no_dev_set():
+    splits = ("train", "dev", "test")
+    every = [
+        dataclasses.replace(utterance("a"), voice_split=v, text_split=t)
+        for v in splits
+        for t in splits
+    ]
+    chosen = [u for us in dev_sets(every).values() for u in us]
+    assert len(chosen) == 3
+    assert all("test" not in (u.voice_split, u.text_split) for u in chosen)
