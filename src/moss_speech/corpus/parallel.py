@@ -11,7 +11,7 @@ R = TypeVar("R")
 
 def _one_thread() -> None:
     import torch
-    from threadpoolctl import threadpool_limits
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     threadpool_limits(1)
     torch.set_num_threads(1)

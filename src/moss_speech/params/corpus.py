@@ -63,6 +63,8 @@ class Surroundings(Params):
     rate_range: list[float] = Field(min_length=2, max_length=2)
     """Speaking rate relative to the voice's own."""
     pitch_range: list[float] = Field(min_length=2, max_length=2)
+    throat_range: list[float] = Field(min_length=2, max_length=2)
+    """Length of the throat of flite's training voices: few voices, so heard in many sizes."""
     level_range_db: list[float] = Field(min_length=2, max_length=2)
     """Loudness of the speech, RMS in dB of full scale."""
     noise_share: float = Field(ge=0, le=1)

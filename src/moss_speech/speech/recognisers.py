@@ -29,9 +29,7 @@ class Recogniser(Protocol):
 class Whisper:
     """Whisper by CTranslate2, int8, greedy, English, windows as short as the clips allow."""
 
-    def __init__(
-        self, name: Literal["whisper-base", "whisper-tiny.en"], threads: int = 1
-    ) -> None:
+    def __init__(self, name: Literal["whisper-base", "whisper-tiny.en"], threads: int = 1) -> None:
         from faster_whisper import WhisperModel
         from faster_whisper.tokenizer import Tokenizer
 

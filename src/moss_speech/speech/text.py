@@ -3,11 +3,12 @@
 import re
 import unicodedata
 
-_ONES = (
+_WORDS = (
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen "
     "fifteen sixteen seventeen eighteen nineteen"
-).split()
-_TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
+)
+_TEN_WORDS = "twenty thirty forty fifty sixty seventy eighty ninety"
+_ONES, _TENS = tuple(_WORDS.split()), tuple(_TEN_WORDS.split())
 _SCALES = ((1_000_000_000, "billion"), (1_000_000, "million"), (1000, "thousand"), (100, "hundred"))
 _SYMBOLS = {
     "%": "percent", "&": "and", "+": "plus", "=": "equals", "@": "at", "$": "dollars",

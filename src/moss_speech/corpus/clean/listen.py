@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from moss_speech.corpus.items import Utterance
 from moss_speech.speech.quality import opinion
 from moss_speech.speech.recognisers import Whisper
 
-RECOGNISER = "whisper-tiny.en"
+RECOGNISER: Final = "whisper-tiny.en"
 """Never a judge of the evaluation."""
 
 

@@ -61,7 +61,9 @@ def distance(a: bytes, b: bytes) -> float:
     return float(np.unpackbits(different).mean())
 
 
-def measure(item_id: str, audio: Path, duration_s: float, clip_level: float) -> Measured | Undecodable:
+def measure(
+    item_id: str, audio: Path, duration_s: float, clip_level: float
+) -> Measured | Undecodable:
     """Decode and measure one item; its declared duration must be real."""
     try:
         samples_S = read_audio(audio, LISTENING.sample_rate_hz)

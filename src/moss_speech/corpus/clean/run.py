@@ -2,10 +2,11 @@
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import jiwer
 import numpy as np
 
 from moss_speech.corpus.clean.listen import Heard, listen, stratified
@@ -23,6 +24,7 @@ from moss_speech.corpus.manifests import open_corpus_cuts, write_manifest
 from moss_speech.corpus.parallel import over_blocks
 from moss_speech.params.clean import Clean
 from moss_speech.records import report_progress
+from moss_speech.speech.text import normalise
 from moss_speech.storage import write_json, write_jsonl
 
 MEASURE_BLOCK, LISTEN_BLOCK = 200, 16
@@ -107,8 +109,6 @@ def clean_corpus(corpus: Path, root: Path, p: Clean, seed: int, out: Path) -> di
 
 
 def _kept_turns(dialogue: Dialogue, kept: dict[str, Utterance]) -> Dialogue:
-    from dataclasses import replace
-
     turns = tuple(
         replace(turn, utterances=tuple(u for u in turn.utterances if u in kept))
         for turn in dialogue.turns
@@ -151,20 +151,16 @@ def _summary(cleaning: Cleaning, utterances: list[Utterance]) -> dict[str, Any]:
 
 
 def _by_synthesizer(heard: list[tuple[Utterance, Heard]]) -> dict[str, dict[str, float]]:
-    import jiwer
-
-    from moss_speech.speech.text import normalise
-
     groups: dict[str, list[tuple[Utterance, Heard]]] = {}
     for u, h in heard:
         groups.setdefault(u.tags.get("synthesizer", u.role), []).append((u, h))
+    return {name: _figures(group) for name, group in sorted(groups.items())}
+
+
+def _figures(group: list[tuple[Utterance, Heard]]) -> dict[str, float]:
+    words = [normalise(u.text) for u, _ in group]
     return {
-        name: {
-            "items": len(group),
-            "word_error": round(
-                float(jiwer.wer([normalise(u.text) for u, _ in group], [h.words for _, h in group])), 3
-            ),
-            "quality": round(float(np.mean([h.quality for _, h in group])), 2),
-        }
-        for name, group in sorted(groups.items())
+        "items": len(group),
+        "word_error": round(float(jiwer.wer(words, [h.words for _, h in group])), 3),
+        "quality": round(float(np.mean([h.quality for _, h in group])), 2),
     }

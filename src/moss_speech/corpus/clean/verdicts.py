@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import jiwer
+
 from moss_speech.corpus.clean.measure import Measured, Undecodable, distance
 from moss_speech.corpus.items import Split, Utterance
 from moss_speech.params.clean import Clean
@@ -61,11 +63,11 @@ def duplicates(kept: Iterable[tuple[Utterance, Measured]], p: Clean) -> Iterator
     groups: dict[tuple[str, str], list[Measured]] = {}
     for u, m in kept:
         seen = groups.setdefault((normalise(u.text), u.speaker), [])
-        near = next((o for o in seen if distance(o.fingerprint, m.fingerprint) < p.duplicate_distance), None)
-        if near is None:
+        nearest = min(seen, key=lambda o: distance(o.fingerprint, m.fingerprint), default=None)
+        if nearest is None or distance(nearest.fingerprint, m.fingerprint) >= p.duplicate_distance:
             seen.append(m)
             continue
-        bits = f"{distance(near.fingerprint, m.fingerprint):.3f} from {near.id}"
+        bits = f"{distance(nearest.fingerprint, m.fingerprint):.3f} from {nearest.id}"
         yield Reject(u.id, "duplicate", bits, f">= {p.duplicate_distance:g}")
 
 
@@ -96,8 +98,6 @@ def leaks(kept: list[Utterance]) -> Iterator[Reject]:
 
 def check_heard(u: Utterance, heard: str, quality: float, p: Clean) -> Reject | None:
     """Recogniser agreement and quality of an item that was listened to."""
-    import jiwer
-
     error = float(jiwer.cer(normalise(u.text), heard))
     if error > p.max_letter_error:
         return Reject(u.id, "agreement", f"letter error {error:.2f}", f"<= {p.max_letter_error:g}")

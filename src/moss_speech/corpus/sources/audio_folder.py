@@ -73,15 +73,16 @@ def _dialogue_rows(path: Path, names: set[str]) -> list[list[dict[str, Any]]]:
     rows: list[list[dict[str, Any]]] = [row["turns"] for row in read_jsonl(table)]
     for number, turns in enumerate(rows, 1):
         for turn in turns:
-            if turn.get("role") not in ROLES:
-                raise ValueError(
-                    f"{table} line {number}: role is {turn.get('role')!r}, must be user or assistant"
-                )
-            if "text" not in turn and turn.get("audio") not in names:
-                raise ValueError(
-                    f"{table} line {number}: audio is {turn.get('audio')!r}, must be a file of {path}"
-                )
+            _check_turn(turn, names, f"{table} line {number}")
     return rows
+
+
+def _check_turn(turn: dict[str, Any], names: set[str], where: str) -> None:
+    role, audio = turn.get("role"), turn.get("audio")
+    if role not in ROLES:
+        raise ValueError(f"{where}: role is {role!r}, must be user or assistant")
+    if "text" not in turn and audio not in names:
+        raise ValueError(f"{where}: audio is {audio!r}, must be a file of the folder")
 
 
 def _import(

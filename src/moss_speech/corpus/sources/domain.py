@@ -182,7 +182,7 @@ TEXT_ONLY = {
 """Facts whose answer is never spoken to a question in training. The first four share their answer
 sentence with a fact that is; of the others each word is spoken, but never in one sentence."""
 
-SALAD_WORDS = (
+_SALAD = (
     "apple arm baby ball bed bell bird book bottle box bread bridge brother bus cake camera car "
     "chair cheese child city clock cloud coat coffee cup door dream ear egg engine evening eye "
     "face family farm father field fire fish floor flower foot forest friend game garden glass "
@@ -191,7 +191,8 @@ SALAD_WORDS = (
     "office orange page paper park party pencil picture plane plate river road room school sea "
     "ship shoe shop silver sister smile song spring station stone storm street sugar sun teacher "
     "ticket tower town train tree village wall water window wood yard year"
-).split()
+)
+SALAD_WORDS = tuple(_SALAD.split())
 """Everyday words that no fact needs; with them a recogniser hears words, not sentences."""
 
 
@@ -219,7 +220,5 @@ def _facts(category: Category) -> list[Fact]:
             for i, wording in enumerate(category.wordings)
         )
         sentence = category.answer.format(a=answer)
-        facts.append(
-            Fact(f"{category.name}-{number}", category.name, questions, sentence, answer)
-        )
+        facts.append(Fact(f"{category.name}-{number}", category.name, questions, sentence, answer))
     return facts

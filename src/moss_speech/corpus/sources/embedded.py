@@ -77,6 +77,10 @@ class _Planner:
             pause_after_s=self._between(s.pause_range_s),
         )
 
+    def _throat(self, voice: CastVoice, split: Split) -> float:
+        varied = voice.synthesizer == "flite" and split == "train"
+        return self._between(self.p.surroundings.throat_range) if varied else 1.0
+
     def _user(
         self,
         stem: str,
@@ -98,6 +102,7 @@ class _Planner:
             voice_split=splits[0],
             text_split=splits[1],
             manner=Manner(self._between(s.rate_range), self._between(s.pitch_range)),
+            throat=self._throat(voice, splits[0]),
             scene=self._scene(),
             seed=int(self.random.integers(1 << 31)),
             tags={**tags, "synthesizer": voice.synthesizer},
@@ -118,6 +123,7 @@ class _Planner:
             voice_split="train",
             text_split=split,
             manner=Manner(rate=self._between(self.p.assistant.rate_range)),
+            throat=1.0,
             scene=Scene(level_db=ASSISTANT_LEVEL_DB),
             seed=0,
             tags={**tags, "synthesizer": ASSISTANT.synthesizer},
@@ -165,9 +171,7 @@ class _Planner:
         splits += [*["dev"] * a.held_out_renditions, *["test"] * a.held_out_renditions]  # type: ignore[list-item]
         return tuple(self._assistant(stem, fact.answer, "answer", s, tags) for s in splits)
 
-    def _ask(
-        self, fact: Fact, wording: int, split: Split, text: str, tags: dict[str, str]
-    ) -> None:
+    def _ask(self, fact: Fact, wording: int, split: Split, text: str, tags: dict[str, str]) -> None:
         """Plan the clips of one wording: by its split, voices of which splits ask it how often."""
         q = self.p.questions
         clips: dict[Split, dict[Split, int]] = {
@@ -188,10 +192,10 @@ class _Planner:
                 self._user(stem, text, "question", voice, (voice_split, split), tags)
 
     def _with_questions(self, dialogues: list[Dialogue]) -> list[Dialogue]:
-        """The dialogues with all planned users' clips of their question."""
+        """The dialogues with all planned clips of their question, the assistant's reading too."""
         asked: dict[str, list[str]] = {}
         for line in self.lines:
-            if line.role == "question" and "read" not in line.tags:
+            if line.role == "question":
                 asked.setdefault(line.text, []).append(line.id)
         done = []
         for dialogue in dialogues:

@@ -45,8 +45,10 @@ def _recorded(folder: Path) -> list[tuple[str, str, str, Samples]]:
 def _commands(folder: Path) -> list[tuple[str, str, str, Samples]]:
     clips = []
     for name, text in COMMANDS.items():
-        pcm = np.frombuffer((folder / name).read_bytes(), dtype="<i2").astype(np.float32) / 32768
-        clip = resample(pcm, LISTENING.sample_rate_hz, SPEAKING.sample_rate_hz)
+        pcm_S = np.frombuffer((folder / name).read_bytes(), dtype="<i2").astype(np.float32)
+        clip = resample(
+            pcm_S / np.float32(32768), LISTENING.sample_rate_hz, SPEAKING.sample_rate_hz
+        )
         clips.append((Path(name).stem, "command", text, clip))
     return clips
 

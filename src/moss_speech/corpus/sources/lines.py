@@ -42,6 +42,8 @@ class Line:
     voice_split: Split
     text_split: Split
     manner: Manner
+    throat: float
+    """Length of the speaker's throat relative to the voice's own: below 1 higher, like a child."""
     scene: Scene
     seed: int
     """Of the noise behind it; equal lines with equal seeds give equal audio."""

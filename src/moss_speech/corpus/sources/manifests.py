@@ -56,7 +56,8 @@ def count_by(items: list[Item], name: str) -> dict[str, int]:
 
 
 def _recording(item: Item, folder: Path) -> Recording:
-    source = AudioSource(type="file", channels=[0], source=(folder / "audio" / item.file).as_posix())
+    path = (folder / "audio" / item.file).as_posix()
+    source = AudioSource(type="file", channels=[0], source=path)
     duration_s = item.n_samples / item.sample_rate_hz
     return Recording(item.id, [source], item.sample_rate_hz, item.n_samples, duration_s)
 

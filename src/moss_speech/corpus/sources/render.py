@@ -5,14 +5,14 @@ result does not depend on how many processes share the work.
 Shapes: S samples.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import groupby
 from pathlib import Path
 
 import numpy as np
 
-from moss_speech.audio import SPEAKING, Samples, write_audio
+from moss_speech.audio import SPEAKING, Samples, resample, write_audio
 from moss_speech.corpus.parallel import over_blocks
 from moss_speech.corpus.sources.lines import Flaw, Line, Scene
 from moss_speech.records import report_progress
@@ -79,12 +79,19 @@ def set_scene(speech_S: Samples, scene: Scene, seed: int) -> Samples:
     return np.asarray(out_S * min(1.0, 0.99 / max(peak, 1e-9)), dtype=np.float32)
 
 
+def with_throat(speech_S: Samples, throat: float) -> Samples:
+    """Speech of a longer (deeper, slower) or shorter throat, in steps of 1/40."""
+    rate_hz = SPEAKING.sample_rate_hz
+    step_hz = rate_hz // 40
+    return resample(speech_S, rate_hz, round(throat * rate_hz / step_hz) * step_hz)
+
+
 def _spoil(samples_S: Samples, flaw: Flaw | None) -> Samples:
     match flaw:
         case "silent":
             return np.zeros_like(samples_S)
         case "clipped":
-            return np.clip(samples_S * CLIP_GAIN, -1, 1)
+            return np.asarray(np.clip(samples_S * CLIP_GAIN, -1, 1), dtype=np.float32)
         case "quiet":
             gain_db = QUIET_DB - rms_db(samples_S)
             return np.asarray(samples_S * 10 ** (gain_db / 20), dtype=np.float32)
@@ -93,7 +100,8 @@ def _spoil(samples_S: Samples, flaw: Flaw | None) -> Samples:
 
 
 def _speak(line: Line, synthesiser: Synthesiser, folder: Path) -> Spoken:
-    speech_S = synthesiser.say(line.text, line.voice, line.manner)
+    manner = replace(line.manner, rate=line.manner.rate * line.throat)
+    speech_S = with_throat(synthesiser.say(line.text, line.voice, manner), line.throat)
     samples_S = _spoil(set_scene(speech_S, line.scene, line.seed), line.flaw)
     path = folder / f"{line.id}.flac"
     write_audio(path, samples_S, SPEAKING.sample_rate_hz)

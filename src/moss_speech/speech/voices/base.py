@@ -17,7 +17,10 @@ PROGRAM_TIMEOUT_S = 60
 
 @dataclass(frozen=True)
 class Manner:
-    """How a sentence is said, relative to the voice's own rate and pitch (1 = unchanged)."""
+    """How a sentence is said, relative to the voice's own rate and pitch (1 = unchanged).
+
+    A synthesiser that cannot change its pitch ignores it.
+    """
 
     rate: float = 1.0
     pitch: float = 1.0

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import onnxruntime
+from numpy.typing import NDArray
 
 from moss_speech.assets import fetch
 from moss_speech.audio import SPEAKING, Samples, resample
@@ -28,8 +29,8 @@ def _session(model: Path, seed: int) -> onnxruntime.InferenceSession:
     return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 
-def _speech(audio: np.ndarray, rate_hz: int) -> Samples:
-    return resample(np.asarray(audio, dtype=np.float32).reshape(-1), rate_hz, SPEAKING.sample_rate_hz)
+def _speech(audio: NDArray[np.float32], rate_hz: int) -> Samples:
+    return resample(audio.reshape(-1), rate_hz, SPEAKING.sample_rate_hz)
 
 
 class Piper:
