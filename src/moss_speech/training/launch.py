@@ -13,8 +13,7 @@ import lightning.pytorch as pl
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint, WeightAveraging
 from lightning.pytorch.loggers.logger import DummyLogger, Logger
-from torch import nn
-from torch.optim.swa_utils import get_ema_avg_fn
+from torch import Tensor, nn
 from torch.utils.data import DataLoader, IterableDataset
 
 from moss_speech.params.fit import FitParams
@@ -87,10 +86,16 @@ class _Curves(pl.Callback):
 
 
 class _Averaged(WeightAveraging):
-    """Keeps a running average of the weights, which becomes the result."""
+    """Keeps a running average of the weights, which becomes the result.
+
+    Written as a step towards the current weight, so that a frozen one keeps every bit.
+    """
 
     def __init__(self, decay: float) -> None:
-        super().__init__(avg_fn=get_ema_avg_fn(decay))  # type: ignore[no-untyped-call]
+        def average(kept: Tensor, current: Tensor, _: Any) -> Tensor:
+            return torch.lerp(kept, current, 1 - decay)
+
+        super().__init__(avg_fn=average)
 
 
 def _callbacks(fit: Fit) -> list[pl.Callback]:

@@ -77,8 +77,11 @@ def gather(
     borders: Mapping[str, Sequence[Word]],
 ) -> Material:
     """Training material; utterances of held-out voices or wordings are left out here."""
+    assistants = {u.speaker for u in utterances.values() if u.role == "answer"}
     spoken = {
-        u.id: Spoken(u.id, u.text, codes[u.id], u.role == "answer", tuple(borders.get(u.id, ())))
+        u.id: Spoken(
+            u.id, u.text, codes[u.id], u.speaker in assistants, tuple(borders.get(u.id, ()))
+        )
         for u in utterances.values()
         if u.for_training and u.role != "human" and u.id in codes
     }
