@@ -45,20 +45,21 @@ def prefect_environment(api: str) -> dict[str, str]:
         MOSS_ROOT=str(settings().root),
         PREFECT_HOME=str(settings().state / "prefect"),
         PREFECT_API_URL=api,
+        PREFECT_WORKER_QUERY_SECONDS="2",
         PREFECT_CLI_COLORS="false",
         COLUMNS="240",
     )
 
 
-def _wait(what: str, process: subprocess.Popen[str], log: Path, api: str, path: str) -> None:
-    """Wait until the API answers with something at `path`."""
+def wait_until_ready(what: str, process: subprocess.Popen[str], log: Path, address: str) -> None:
+    """Wait until a server answers at `address`; `RuntimeError` with its last lines if it ends."""
     until_s = time.monotonic() + _READY_WITHIN_S
     while time.monotonic() < until_s:
         if process.poll() is not None:
             tail = "\n".join(log.read_text().splitlines()[-15:])
             raise RuntimeError(f"{what} ended with exit code {process.returncode}:\n{tail}")
         try:
-            if ask(api, path) is not None:
+            with urllib.request.urlopen(address, timeout=30):
                 return
         except OSError:
             pass  # not listening yet
@@ -78,16 +79,16 @@ def _running(
         env = prefect_environment(api)
         process = start_guarded(command, settings().root, env, output)
         try:
-            _wait(what, process, log, api, path)
+            wait_until_ready(what, process, log, f"{api}/{path}")
             yield process
         finally:
             end_guarded(process, grace_s=20)
 
 
 @contextmanager
-def embedded_server() -> Iterator[str]:
-    """A Prefect server on a free loopback port; yields the address of its API."""
-    port = free_port()
+def embedded_server(port: int | None = None) -> Iterator[str]:
+    """A Prefect server on a loopback port, by default a free one; yields its API's address."""
+    port = port or free_port()
     api = f"http://127.0.0.1:{port}/api"
     arguments = ["server", "start", "--host", "127.0.0.1", "--port", str(port)]
     with _running("the Prefect server", arguments, api, "health"):
