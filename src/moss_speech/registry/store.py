@@ -17,6 +17,8 @@ EXPERIMENT = "moss-speech"
 """Experiment that every run is filed in."""
 MODEL = "moss-speech"
 """Name of the registered model."""
+_SHOWN_AS = {"mlflow.experimentKind": "custom_model_development"}
+"""The UI opens with runs and curves, not with its tools for chat applications."""
 
 
 def _silence() -> None:
@@ -24,13 +26,14 @@ def _silence() -> None:
     switch_off_telemetry()
     os.environ["MLFLOW_CONFIGURE_LOGGING"] = "false"
     os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"
+    os.environ["MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"] = "false"
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)
 
 
 def _artifact_root(uri: str, state: Path) -> str | None:
     """A tracking server places artifacts itself; a bare database needs a folder."""
-    return None if uri.startswith("http") else (state / "artifacts").as_uri()
+    return None if uri.startswith("http") else (state / "artifacts").resolve().as_uri()
 
 
 @cache
@@ -44,7 +47,8 @@ def _open(uri: str, state: Path) -> tuple["MlflowClient", str]:
         experiment = client.get_experiment_by_name(EXPERIMENT)
         if experiment is not None:
             return client, str(experiment.experiment_id)
-        return client, str(client.create_experiment(EXPERIMENT, _artifact_root(uri, state)))
+        made = client.create_experiment(EXPERIMENT, _artifact_root(uri, state), _SHOWN_AS)
+        return client, str(made)
 
 
 def tracking_client() -> "MlflowClient":

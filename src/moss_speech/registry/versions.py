@@ -137,21 +137,7 @@ def approve(version: int) -> None:
     tracking_client().set_registered_model_alias(MODEL, APPROVED, str(version))
 
 
-def _fetch(version: ModelVersion) -> Path:
-    """The artifact folder itself when it is local, else a copy in the state folder."""
-    root = tracking_client().get_run(version.run_id).info.artifact_uri
-    if urlparse(root).scheme in ("", "file"):
-        return Path(url2pathname(urlparse(root).path)) / _BUNDLE
-    copy = settings().state / "models" / version.digest
-    if not copy.exists():
-        with fresh_dir(copy) as folder:
-            tracking_client().download_artifacts(version.run_id, _BUNDLE, str(folder))
-    return copy / _BUNDLE
-
-
-def bundle_of(version: ModelVersion) -> Path:
-    """The bundle folder of a version; `ValueError` if it is not what was registered."""
-    folder = _fetch(version)
+def _checked(folder: Path, version: ModelVersion) -> Path:
     if not folder.is_dir():
         raise ValueError(f"version {version.version} of {MODEL} has no bundle at {folder}")
     if (found := tree_digest(folder)) != version.digest:
@@ -160,3 +146,19 @@ def bundle_of(version: ModelVersion) -> Path:
             f"must be {version.digest}; the flow rollback returns to the previous champion"
         )
     return folder
+
+
+def bundle_of(version: ModelVersion) -> Path:
+    """The bundle folder of a version; `ValueError` if it is not what was registered.
+
+    It is the artifact folder itself when that is local, else a copy in the state folder.
+    """
+    root = urlparse(tracking_client().get_run(version.run_id).info.artifact_uri)
+    if root.scheme in ("", "file"):
+        return _checked(Path(url2pathname(root.path)) / _BUNDLE, version)
+    copy = settings().state / "models" / version.digest
+    if not copy.exists():
+        with fresh_dir(copy) as folder:
+            tracking_client().download_artifacts(version.run_id, _BUNDLE, str(folder))
+            _checked(folder / _BUNDLE, version)
+    return _checked(copy / _BUNDLE, version)
