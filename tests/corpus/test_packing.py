@@ -144,12 +144,12 @@ def test_equal_seeds_give_equal_packs(tmp_path: Path) -> None:
     for name in "ab":
         pack(sequences(20, seed=5), 150, CONFIG.ids).save(tmp_path / name)
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
-    assert (Packed.load(tmp_path / "a").rows_NLC == pack(sequences(20, 5), 150, CONFIG.ids).rows_NLC).all()
+    assert (
+        Packed.load(tmp_path / "a").rows_NLC == pack(sequences(20, 5), 150, CONFIG.ids).rows_NLC
+    ).all()
 
 
 def test_context_too_short_for_everything_is_refused() -> None:
     composer = Composer(material(), composition(), TOKENIZER, CONFIG, seed=2)
     with pytest.raises(ValueError, match="exceed context 8"):
         compose_packed(composer, 3, 8, CONFIG.ids)
-
-

@@ -9,14 +9,16 @@ from moss_speech.lm.split import initialise
 from moss_speech.lm.tokenizer import TextTokenizer, train_tokenizer
 
 N_CODES = 20
-TEXTS = [*SYSTEM.values(), *REPEAT.values(), "user\n", "what color is grass", "it is green", "\n"]
+TEXTS = [*SYSTEM.values(), *REPEAT.values(), "user\n", "what color is grass", "it is green"]
 
 
 def small_tokenizer() -> TextTokenizer:
     return train_tokenizer(TEXTS, 400)
 
 
-def small_config(n_trunk: int = 2, n_tail: int = 1, n_kv_heads: int = 2, **more: object) -> LMConfig:
+def small_config(
+    n_trunk: int = 2, n_tail: int = 1, n_kv_heads: int = 2, **more: object
+) -> LMConfig:
     tokenizer = small_tokenizer()
     values = {
         "vocab_size": len(tokenizer),
@@ -53,5 +55,3 @@ def random_rows(config: LMConfig, n_rows: int, seed: int) -> torch.Tensor:
     spoken = torch.rand(n_rows, generator=draw) < 0.5
     text[spoken] = config.ids.modality_pad
     return torch.stack((text, audio), -1)
-
-

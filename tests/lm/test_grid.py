@@ -1,5 +1,7 @@
 """Rows of conversations, checked against the format sheet; the one label shift."""
 
+from typing import ClassVar
+
 import numpy as np
 import pytest
 
@@ -23,14 +25,17 @@ IDS = CONFIG.ids
 class PublishedPieces:
     """The published ids of the golden prompts' pieces (docs/reference/format.md section 3)."""
 
-    PIECES = {
+    PIECES: ClassVar[dict[str, list[int]]] = {
         "system\n": [8948, 198],
         "user\n": [872, 198],
         "assistant\n": [77091, 198],
         "\n": [198],
-        SYSTEM["text"]: [2610, 525, 264, 10950, 17847, 13, 21806, 279, 1196, 594, 4755, 448, 1467, 13],
+        SYSTEM["text"]: [
+            2610, 525, 264, 10950, 17847, 13, 21806, 279, 1196, 594, 4755, 448, 1467, 13
+        ],
         SYSTEM["audio"]: [
-            2610, 525, 264, 10950, 7743, 17847, 13, 21806, 279, 1196, 594, 4755, 448, 21355, 14507, 13
+            2610, 525, 264, 10950, 7743, 17847, 13,
+            21806, 279, 1196, 594, 4755, 448, 21355, 14507, 13,
         ],
         "Introduce yourself in one sentence.": [1072, 47845, 6133, 304, 825, 11652, 13],
     }  # fmt: skip
@@ -69,7 +74,9 @@ def test_own_system_turn_replaces_the_published_one() -> None:
     assert reply_text(default, TOKENIZER, CONFIG).count("helpful") == 1
 
 
-@pytest.mark.parametrize("reply", [Turn("assistant", "it is green"), Turn("assistant", codes=[4, 9])])
+@pytest.mark.parametrize(
+    "reply", [Turn("assistant", "it is green"), Turn("assistant", codes=[4, 9])]
+)
 def test_training_sequence_continues_exactly_what_a_prompt_opens(reply: Turn) -> None:
     question = Turn("user", codes=[3, 1, 2])
     output = "text" if reply.text else "audio"

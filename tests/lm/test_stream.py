@@ -27,7 +27,8 @@ def test_cached_rows_equal_a_whole_pass_at_any_positions(slots: list[tuple[int, 
         decoder.prefill(slot, rows[slot][:n].numpy())
     everyone = torch.ones(len(rows), dtype=torch.bool)
     for step in range(4):
-        logits = decoder.step(torch.stack([r[n + step] for r, (n, _) in zip(rows, slots)]), everyone)
+        following = [r[n + step] for r, (n, _) in zip(rows, slots, strict=True)]
+        logits = decoder.step(torch.stack(following), everyone)
         for slot, (n, _) in enumerate(slots):
             whole = MODEL(rows[slot][None, : n + step + 1])
             for have, want in (

@@ -23,7 +23,8 @@ IGNORE = -100
 """Target of a row and channel that has no target."""
 SYSTEM: dict[Output, str] = {
     "text": "You are a helpful assistant. Answer the user's questions with text.",
-    "audio": "You are a helpful voice assistant. Answer the user's questions with spoken responses.",
+    "audio": "You are a helpful voice assistant. "
+    "Answer the user's questions with spoken responses.",
 }
 """Published system texts; they choose the modality of the answer."""
 REPEAT: dict[Output, str] = {

@@ -130,5 +130,6 @@ class LayerSplitLM(nn.Module):
 def channel_parameters(model: LayerSplitLM, channel: Channel) -> dict[str, nn.Parameter]:
     """The weights that belong to one channel alone: embedding, tail, norm and head."""
     embedding = "model.embed_tokens." if channel == "text" else "model.audio_embed."
-    prefixes = (embedding, f"model.{channel}_block.", f"model.{channel}_norm.", f"{channel}_lm_head.")
+    own = (f"model.{channel}_block.", f"model.{channel}_norm.", f"{channel}_lm_head.")
+    prefixes = (embedding, *own)
     return {name: w for name, w in model.named_parameters() if name.startswith(prefixes)}

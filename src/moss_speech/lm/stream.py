@@ -183,5 +183,3 @@ class Session:
     def finish(self) -> Generated:
         """Everything chosen so far."""
         return _finished(self._reply)
-
-

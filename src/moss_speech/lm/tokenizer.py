@@ -38,11 +38,14 @@ class TextTokenizer:
 
     def special_ids(self, n_codes: int) -> SpecialIds:
         """Ids for a model of our own: specials by name, speech ids right above the codes."""
-        text_ids = [self._tokenizer.token_to_id(name) for name in TEXT_SPECIALS]
-        for name, value in zip(TEXT_SPECIALS, text_ids, strict=True):
-            if value is None:
-                raise ValueError(f"the tokenizer has no token {name!r}")
-        return SpecialIds(*text_ids, eosp=n_codes, audio_pad=n_codes + 1)
+        pad, im_start, im_end, sosp, modality_pad = map(self._id, TEXT_SPECIALS)
+        return SpecialIds(pad, im_start, im_end, sosp, modality_pad, n_codes, n_codes + 1)
+
+    def _id(self, token: str) -> int:
+        found = self._tokenizer.token_to_id(token)
+        if found is None:
+            raise ValueError(f"the tokenizer has no token {token!r}")
+        return int(found)
 
     def save(self, folder: Path) -> None:
         """Write tokenizer.json."""

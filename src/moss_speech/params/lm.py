@@ -84,7 +84,7 @@ class Qwen3(Params):
 
     kind: Literal["qwen3"]
     folder: str
-    ids: dict[Literal["pad", "im_start", "im_end", "sosp", "modality_pad"], int]
+    ids: dict[Literal["pad", "im_start", "im_end", "sosp", "modality_pad", "audio_pad"], int]
 
 
 class Released(Params):

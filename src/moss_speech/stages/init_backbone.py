@@ -34,7 +34,7 @@ def _backbone(p: InitBackbone, io: StageIO) -> tuple[LayerSplitLM, TextTokenizer
             how = Fit(scratch.fit, io.seed, io.run_folder, io.tracker, name="text")
             return train_backbone(utterances, dialogues, p, scratch, how)
         case Qwen3(folder=folder, ids=ids):
-            special = SpecialIds(**ids, eosp=p.n_codes, audio_pad=p.n_codes + 1)
+            special = SpecialIds(**ids, eosp=p.n_codes)
             model = load_qwen3(Path(folder), p.n_tail_layers, p.n_codes, special)
             return model, load_tokenizer(Path(folder))
         case Released(folder=folder):

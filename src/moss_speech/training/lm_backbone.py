@@ -38,22 +38,23 @@ def train_backbone(
 def scratch_config(p: InitBackbone, source: Scratch, tokenizer: TextTokenizer) -> LMConfig:
     """The config of a model of our own."""
     shape, ids = source.shape, tokenizer.special_ids(p.n_codes)
-    return LMConfig(
-        vocab_size=len(tokenizer),
-        audio_vocab_size=ids.audio_pad + 1,
-        hidden_size=shape.hidden_size,
-        intermediate_size=shape.intermediate_size,
-        num_hidden_layers=shape.n_trunk_layers + p.n_tail_layers,
-        num_shared_layers=shape.n_trunk_layers,
-        num_modality_layers=p.n_tail_layers,
-        num_attention_heads=shape.n_heads,
-        num_key_value_heads=shape.n_kv_heads,
-        head_dim=shape.head_dim,
-        max_position_embeddings=shape.max_rows,
-        rms_norm_eps=1e-6,
-        rope_theta=shape.rope_theta,
+    values = {
+        "vocab_size": len(tokenizer),
+        "audio_vocab_size": ids.audio_pad + 1,
+        "hidden_size": shape.hidden_size,
+        "intermediate_size": shape.intermediate_size,
+        "num_hidden_layers": shape.n_trunk_layers + p.n_tail_layers,
+        "num_shared_layers": shape.n_trunk_layers,
+        "num_modality_layers": p.n_tail_layers,
+        "num_attention_heads": shape.n_heads,
+        "num_key_value_heads": shape.n_kv_heads,
+        "head_dim": shape.head_dim,
+        "max_position_embeddings": shape.max_rows,
+        "rms_norm_eps": 1e-6,
+        "rope_theta": shape.rope_theta,
         **id_values(ids),
-    )
+    }
+    return LMConfig.from_json(values, "init_backbone.source.shape")
 
 
 def _texts(material: Material) -> set[str]:

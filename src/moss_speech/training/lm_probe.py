@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from moss_speech.corpus.answers import AnswerBook
+from moss_speech.corpus.answers import Codes, KnownAnswers
 from moss_speech.corpus.items import Dialogue, Utterance
 from moss_speech.lm.grid import Output, Turn, prompt_rows, reply_text
 from moss_speech.lm.model import LayerSplitLM
@@ -15,7 +15,7 @@ from moss_speech.lm.stream import generate
 from moss_speech.lm.tokenizer import TextTokenizer
 
 PAIRINGS = ("t2t", "s2t", "t2s", "s2s")
-CELLS = ("voice", "wording", "both")
+CELLS = ("voice", "wording", "both", "repeat")
 _MAX_ROWS = 100
 _BATCH = 32
 
@@ -55,12 +55,12 @@ class DevQuestions:
         self,
         utterances: Mapping[str, Utterance],
         dialogues: Sequence[Dialogue],
-        codes: Mapping[str, np.ndarray],
+        codes: Mapping[str, Codes],
         n_items: int,
         seed: int,
     ) -> None:
         self._codes = codes
-        self._book = AnswerBook.of(dialogues, codes)
+        self._known = KnownAnswers(dialogues, codes)
         self._cells: dict[str, list[tuple[Dialogue, str]]] = {cell: [] for cell in CELLS}
         for dialogue in dialogues:
             if dialogue.tags.get("taught") == "text":
@@ -68,6 +68,8 @@ class DevQuestions:
             for i in dialogue.turns[0].utterances:
                 u = utterances[i]
                 cell = cell_of(u.voice_split, u.text_split, "dev")
+                if cell and dialogue.tags.get("category") == "repeat":
+                    cell = "repeat"
                 if cell and i in codes and u.role == "question":
                     self._cells[cell].append((dialogue, i))
         random = np.random.default_rng(seed)
@@ -101,12 +103,11 @@ class DevQuestions:
                 for d, i in batch
             ]
             replies = generate(model, prompts, GREEDY, [0] * len(batch), _MAX_ROWS)
-            for (dialogue, _), reply in zip(batch, replies, strict=True):
-                if output == "text":
-                    said = reply_text(reply.rows_TC, tokenizer, model.config)
-                else:
-                    said = self._book.nearest(reply.codes)
-                right.append(said == dialogue.turns[1].text)
+            if output == "text":
+                said = [reply_text(r.rows_TC, tokenizer, model.config) for r in replies]
+            else:
+                said = self._known.nearest([r.codes for r in replies])
+            right += [s == d.turns[1].text for s, (d, _) in zip(said, batch, strict=True)]
         return right
 
     def _asked(self, dialogue: Dialogue, utterance: str, pairing: str) -> Turn:

@@ -1,0 +1,159 @@
+"""Training the language model: what is frozen, what is run, what survives a kill."""
+
+import os
+import signal
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from moss_speech.corpus.packing.packed import Packed, pack
+from moss_speech.lm.grid import Turn, training_sequence
+from moss_speech.lm.model import LayerSplitLM, channel_parameters
+from moss_speech.params.lm import LMFit
+from moss_speech.records import SilentTracker, Tracker
+from moss_speech.training.launch import Fit
+from moss_speech.training.lm import batch_losses, fit_lm, take, with_noise
+from moss_speech.training.lm_probe import largest_change, text_probe
+from tests.lm.small import N_CODES, small_config, small_model, small_tokenizer
+
+TOKENIZER, CONFIG = small_tokenizer(), small_config()
+PARAMS = LMFit(
+    steps=12,
+    lr=0.01,
+    final_lr_ratio=0.1,
+    warmup_steps=2,
+    weight_decay=0.1,
+    beta2=0.95,
+    clip_norm=1.0,
+    average_decay=0.0,
+    precision="fp32",
+    checkpoint_steps=4,
+    log_steps=1,
+    packed_rows_per_step=2,
+    dropout=0.1,
+    code_noise=0.1,
+    text_weight=1.0,
+    speech_weight=1.0,
+)
+
+
+def packs(*replies: Turn) -> Packed:
+    question = Turn("user", "what color is grass")
+    replies = replies or (Turn("assistant", "it is green"), Turn("assistant", codes=[4, 9, 2]))
+    sequences = [
+        training_sequence([question, r], TOKENIZER, CONFIG) for r in replies for _ in "abc"
+    ]
+    return pack(sequences, 100, CONFIG.ids)
+
+
+def how(folder: Path, tracker: Tracker | None = None) -> Fit:
+    return Fit(PARAMS, 1, folder, tracker or SilentTracker(), name="lm")
+
+
+class KillAt:
+    """A tracker that ends its process at one step, as a power cut would."""
+
+    def __init__(self, step: int) -> None:
+        self._step = step
+
+    def params(self, values: Mapping[str, object]) -> None: ...
+
+    def artifact(self, path: Path, folder: str = "") -> None: ...
+
+    def metrics(self, values: Mapping[str, float], step: int = 0) -> None:
+        if step == self._step:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+@pytest.mark.parametrize("average", [0.0, 0.9])
+def test_text_logits_stay_bit_identical_through_the_frozen_stage(
+    average: float, tmp_path: Path
+) -> None:
+    model = small_model()
+    before = text_probe(model, 0)
+    speech = {n: w.clone() for n, w in channel_parameters(model, "audio").items()}
+    p = PARAMS.model_copy(update={"average_decay": average})
+    fit_lm(model, packs(), p, Fit(p, 1, tmp_path, SilentTracker()), frozen_text=True)
+    assert largest_change(before, text_probe(model, 0)) == 0.0
+    changed = [not torch.equal(w, channel_parameters(model, "audio")[n]) for n, w in speech.items()]
+    assert all(changed)
+
+
+def test_frozen_stage_keeps_no_state_for_what_is_frozen(tmp_path: Path) -> None:
+    model = small_model()
+    fit_lm(model, packs(), PARAMS, how(tmp_path), frozen_text=True)
+    state = torch.load(tmp_path / "lm" / "last.ckpt", weights_only=True)["optimizer_states"][0]
+    held = sum(entry["exp_avg"].numel() for entry in state["state"].values())
+    assert held == sum(w.numel() for w in channel_parameters(model, "audio").values())
+
+
+def test_joint_stage_moves_text_and_speech(tmp_path: Path) -> None:
+    model = small_model()
+    before = {n: w.clone() for n, w in model.named_parameters()}
+    fit_lm(model, packs(), PARAMS, how(tmp_path))
+    assert all(not torch.equal(w, before[n]) for n, w in model.named_parameters())
+
+
+def test_killed_and_resumed_run_gives_the_weights_of_an_unbroken_one(tmp_path: Path) -> None:
+    def train(folder: str, tracker: Tracker | None = None) -> LayerSplitLM:
+        model = small_model()
+        fit_lm(model, packs(), PARAMS, how(tmp_path / folder, tracker))
+        return model
+
+    torch.set_num_threads(1)  # a child of fork may not use this process's thread pool
+    if (child := os.fork()) == 0:
+        train("broken", KillAt(7))
+        os._exit(0)
+    assert os.WTERMSIG(os.waitpid(child, 0)[1]) == signal.SIGKILL
+    assert (tmp_path / "broken" / "lm" / "last.ckpt").is_file()
+    whole, resumed = train("whole"), train("broken")
+    assert all(torch.equal(w, resumed.state_dict()[n]) for n, w in whole.state_dict().items())
+
+
+def test_tail_without_targets_gets_no_gradient() -> None:
+    model = small_model()
+    packed = packs(Turn("assistant", "it is green"))
+    losses = batch_losses(model, take(packed, np.arange(len(packed))))
+    losses["text"].total.backward()  # type: ignore[no-untyped-call]
+    assert losses["audio"].n_targets == 0
+    assert all(w.grad is None for w in model.model.audio_block.parameters())
+    assert all(w.grad is not None for w in model.model.text_block.parameters())
+
+
+def test_loss_is_that_of_hand_made_targets() -> None:
+    model = small_model()
+    packed = packs(Turn("assistant", codes=[4, 9]))
+    batch = take(packed, np.arange(len(packed)))
+    rows = batch.grid_BLC[0][batch.document_BL[0] <= 1][None]
+    n_rows = int(((batch.document_BL[0] == 0) | (batch.document_BL[0] == 1)).sum())
+    logits = model(rows[:, :n_rows]).audio_BTV[0, -4:-1].log_softmax(-1)
+    by_hand = -(logits[0, 4] + logits[1, 9] + logits[2, N_CODES])
+    found = batch_losses(model, batch)["audio"]
+    assert float(found.total) / found.n_targets == pytest.approx(float(by_hand) / 3, rel=1e-4)
+
+
+def test_noise_replaces_codes_only_and_is_the_same_for_a_seed() -> None:
+    model = small_model()
+    grid = take(packs(), np.arange(2)).grid_BLC
+    torch.manual_seed(0)
+    noisy = with_noise(grid, 0.9, model)
+    torch.manual_seed(0)
+    assert torch.equal(noisy, with_noise(grid, 0.9, model))
+    changed = (noisy != grid).any(-1)
+    is_code = (grid[..., 0] == CONFIG.ids.modality_pad) & (grid[..., 1] < N_CODES)
+    assert changed.any() and not (changed & ~is_code).any()
+    assert int(noisy[..., 1].max()) <= CONFIG.ids.audio_pad
+
+
+def test_module_hands_losses_of_both_channels_to_the_curves(tmp_path: Path) -> None:
+    seen: list[set[str]] = []
+
+    class Notes(SilentTracker):
+        def metrics(self, values: Mapping[str, float], step: int = 0) -> None:
+            seen.append(set(values))
+
+    fit_lm(small_model(), packs(), PARAMS, how(tmp_path, Notes()))
+    assert set().union(*seen) == {"lm/text_loss", "lm/audio_loss"}
