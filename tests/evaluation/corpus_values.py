@@ -16,6 +16,7 @@ VOICES: dict[str, Split] = {
     "espeak-ng:m5": "test",
     "flite:slt": "test",
 }
+NUMBERS = ("zero", "one", "two")
 WORDINGS: dict[str, Split] = {"w0": "train", "w1": "dev", "w2": "test"}
 
 
@@ -56,6 +57,8 @@ def corpus() -> tuple[dict[str, Utterance], list[Dialogue]]:
         turns = (Turn("user", asked.text, (asked.id,)), Turn("assistant", words))
         dialogues.append(Dialogue(f"repeat-{split}-w0", split, turns, tags))
     for i, split in enumerate(("train", "test", "test")):
-        found.append(utterance(f"salad{i}", f"tree {i}", "espeak-ng:m1", "salad", "train", split))
+        found.append(
+            utterance(f"salad{i}", f"tree {NUMBERS[i]}", "espeak-ng:m1", "salad", "train", split)
+        )
     found.append(utterance("human0", "ten of clubs", "person", "human", "test", "test"))
     return {u.id: u for u in found}, dialogues

@@ -1,11 +1,11 @@
 from collections import Counter
 
-from corpus_values import FACTS, corpus
 from hypothesis import given
 from hypothesis import strategies as st
 
 from moss_speech.evaluation.suites import Item, Suite, spread
 from moss_speech.params.evaluate import ItemCounts
+from tests.evaluation.corpus_values import FACTS, corpus
 
 COUNTS = ItemCounts(hardest=100, cell=60, repeat=10, renditions=10, human=5, tokenizer=10)
 SPOKEN = [fact for fact, (_, _, taught) in FACTS.items() if taught == "speech"]
@@ -60,7 +60,11 @@ def test_repeats_use_word_strings_never_trained():
     items = Suite(*corpus(), seed=1).repeats(10)
     assert {(i.cell, i.expected) for i in items} == {
         ("repeat_s2s", "bus cake"),
-        *((cell, text) for cell in ("read_aloud", "dictation") for text in ("tree 1", "tree 2")),
+        *(
+            (cell, text)
+            for cell in ("read_aloud", "dictation")
+            for text in ("tree one", "tree two")
+        ),
     }
 
 

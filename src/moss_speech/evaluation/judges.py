@@ -2,7 +2,8 @@
 
 Whisper-base writes down freely what it hears; it counts if the answer's own words are there.
 Pocketsphinx chooses among the closed list of answers; it counts if it chooses the right one.
-Neither took part in training or cleaning. A figure is the mean of both verdicts.
+Neither took part in training or cleaning. A figure is the mean of both verdicts. Word strings
+that were to be said again are judged alike: Sphinx chooses among all strings of the run.
 
 Shapes: S samples.
 """
@@ -17,7 +18,7 @@ import numpy as np
 
 from moss_speech.assets import ASSETS
 from moss_speech.audio import LISTENING, Samples, resample
-from moss_speech.speech.recognisers import SphinxFree, SphinxGrammar, Whisper
+from moss_speech.speech.recognisers import SphinxGrammar, Whisper
 
 WHISPER: Final = "whisper-base"
 
@@ -31,38 +32,17 @@ class Heard:
 
 
 class Judges:
-    """Both judges of answers from a closed list; audio goes in at any rate."""
+    """Both judges of what comes from a closed list; `ValueError` for a word Sphinx lacks."""
 
-    def __init__(self, answers: Sequence[str]) -> None:
-        self._whisper = Whisper(WHISPER)
-        self._sphinx = SphinxGrammar(sorted(set(answers)))
+    def __init__(self, phrases: Sequence[str]) -> None:
+        self._judges = (Whisper(WHISPER), SphinxGrammar(sorted(set(phrases))))
 
     def hear(self, clips: Sequence[Samples], sample_rate_hz: int) -> list[Heard]:
         """What both judges hear in each clip; they work side by side on a thread each."""
-        return _hear(self._whisper, self._sphinx, clips, sample_rate_hz)
-
-
-class FreeJudges:
-    """The same two families without a list: for word strings, where there is nothing to choose."""
-
-    def __init__(self) -> None:
-        self._whisper, self._sphinx = Whisper(WHISPER), SphinxFree()
-
-    def hear(self, clips: Sequence[Samples], sample_rate_hz: int) -> list[Heard]:
-        """What both judges hear in each clip."""
-        return _hear(self._whisper, self._sphinx, clips, sample_rate_hz)
-
-
-def _hear(
-    whisper: Whisper,
-    sphinx: SphinxGrammar | SphinxFree,
-    clips: Sequence[Samples],
-    sample_rate_hz: int,
-) -> list[Heard]:
-    at_16k = [_at_16k(clip_S, sample_rate_hz) for clip_S in clips]
-    with ThreadPoolExecutor(2) as pool:
-        both = [pool.submit(judge.transcribe, at_16k) for judge in (whisper, sphinx)]
-        return [Heard(w, s) for w, s in zip(*(job.result() for job in both), strict=True)]
+        at_16k = [_at_16k(clip_S, sample_rate_hz) for clip_S in clips]
+        with ThreadPoolExecutor(len(self._judges)) as pool:
+            both = [pool.submit(judge.transcribe, at_16k) for judge in self._judges]
+            return [Heard(w, s) for w, s in zip(*(job.result() for job in both), strict=True)]
 
 
 def _at_16k(clip_S: Samples, sample_rate_hz: int) -> Samples:

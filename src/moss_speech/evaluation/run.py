@@ -16,7 +16,7 @@ from moss_speech.corpus.encoding import CodeStore
 from moss_speech.corpus.items import Utterance, open_dialogues, open_utterances
 from moss_speech.evaluation import material
 from moss_speech.evaluation.answering import Ears, Latency, answer, time_answers
-from moss_speech.evaluation.judges import FreeJudges, Heard, Judges, describe
+from moss_speech.evaluation.judges import Heard, Judges, describe
 from moss_speech.evaluation.nearest import KnownAnswers
 from moss_speech.evaluation.scores import Record, figures, retention
 from moss_speech.evaluation.statistics import Sampling
@@ -30,6 +30,7 @@ from moss_speech.speech.text import normalise
 from moss_speech.storage import read_json, write_json, write_jsonl
 
 FORMAT_VERSION = 1
+_NOTHING = Heard("", "")
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,7 @@ class Run:
         self.questions = self.suite.questions(p.items)
         self._repeats = self.suite.repeats(p.items.repeat) + self.suite.human(p.items.human)
         self._renditions = self.suite.renditions(p.items.renditions)
+        self._repeat_renditions = self.suite.repeat_renditions(p.items.repeat)
         self._hearing = self.suite.hearing(p.items.tokenizer)
         self.sounds: dict[str, Samples] = {}
         """What the judges hear, by the name of its file."""
@@ -98,12 +100,14 @@ class Run:
 
     def judged(self) -> list[Record]:
         """Every item answered, heard by both judges, and compared with the known answers."""
-        asked = self._answered([*self.questions, *self._repeats])
-        records = [*asked, *self._ceiling(), *self._resynthesis()]
-        closed = [r for r in records if _is_closed(r)]
-        free = [r for r in records if r.item.reply == "speech" and not _is_closed(r)]
-        heard = self._heard(closed, Judges(self.suite.answers))
-        heard |= self._heard(free, FreeJudges()) if free else {}
+        records = self._answered([*self.questions, *self._repeats])
+        records += self._true_sounds("ceiling", self._renditions) + self._resynthesis()
+        records += self._true_sounds("repeat_ceiling", self._repeat_renditions)
+        spoken = [r for r in records if r.item.reply == "speech"]
+        closed = [r for r in spoken if r.item.cell not in REPEAT_TITLES]
+        strings = [r for r in spoken if r.item.cell in REPEAT_TITLES]
+        heard = self._heard(closed, self.suite.answers)
+        heard |= self._heard(strings, [r.item.expected for r in strings])
         nearest = self._nearest([r for r in closed if r.codes])
         return [
             dataclasses.replace(r, **heard.get(r.item.id, {}), **nearest.get(r.item.id, {}))
@@ -122,11 +126,12 @@ class Run:
         return [self._record(item, reply) for item, reply in zip(items, replies, strict=True)]
 
     def tokenizer(self, how: Sampling) -> dict[str, Any]:
-        """Word errors of the read-out, and use of the codes over the whole corpus."""
+        """Word errors of the read-out if there is one, use of the codes over the whole corpus."""
         codec, store = self.bundle.codec, CodeStore.open(self._inputs.codes)
         same = store.codec_digest == codec.digest
         codes = store.values() if same else self.ears.codes.values()
-        found = {"word_error": material.hearing(codec, self._hearing, self.ears.codes, how)}
+        rows = self._hearing if codec.readout is not None else {}
+        found = {"word_error": material.hearing(codec, rows, self.ears.codes, how)}
         n_codes = codec.config.n_codes
         return found | {"n_codes": n_codes} | code_use(codes, n_codes)
 
@@ -169,13 +174,13 @@ class Run:
         self.sounds.setdefault(name := f"audio/{digest}.flac", samples_S)
         return name
 
-    def _ceiling(self) -> list[Record]:
+    def _true_sounds(self, cell: str, utterances: Sequence[Utterance]) -> list[Record]:
         """True renditions as they are: what the judges make of a perfect answer."""
         records = []
-        for u in self._renditions:
+        for u in utterances:
             name = f"audio/true-{u.id}.flac"
             self.sounds[name] = read_audio(u.audio, self.engine.sample_rate_hz)
-            records.append(Record(_rendition_item("ceiling", u), audio=name))
+            records.append(Record(_rendition_item(cell, u), audio=name))
         return records
 
     def _resynthesis(self) -> list[Record]:
@@ -190,16 +195,18 @@ class Run:
         return records
 
     def _heard(
-        self, records: Sequence[Record], judges: Judges | FreeJudges
+        self, records: Sequence[Record], phrases: Sequence[str]
     ) -> dict[str, dict[str, Any]]:
-        """What both judges heard by item; silence where nothing was said."""
+        """What both judges heard by item; nothing where nothing was said."""
         names = list(dict.fromkeys(r.audio for r in records if r.audio is not None))
+        if not names:
+            return {r.item.id: dataclasses.asdict(_NOTHING) for r in records}
         report_progress(0, len(names), "sounds judged")
         clips = [self.sounds[name] for name in names]
-        heard = dict(zip(names, judges.hear(clips, self.engine.sample_rate_hz), strict=True))
+        found = Judges(phrases).hear(clips, self.engine.sample_rate_hz)
         report_progress(len(names), len(names), "sounds judged")
-        nothing = Heard("", "")
-        return {r.item.id: dataclasses.asdict(heard.get(r.audio or "", nothing)) for r in records}
+        heard = dict(zip(names, found, strict=True))
+        return {r.item.id: dataclasses.asdict(heard.get(r.audio or "", _NOTHING)) for r in records}
 
     def _nearest(self, records: Sequence[Record]) -> dict[str, dict[str, Any]]:
         known = [
@@ -217,11 +224,6 @@ class Run:
             r.item.id: {"nearest": near.answer, "nearest_edits": near.edits}
             for r, near in zip(records, found, strict=True)
         }
-
-
-def _is_closed(record: Record) -> bool:
-    """Whether a spoken answer comes from the closed list."""
-    return record.item.reply == "speech" and record.item.cell not in REPEAT_TITLES
 
 
 def _rendition_item(cell: str, u: Utterance) -> Item:

@@ -74,6 +74,7 @@ REPEAT_TITLES = {
     "read_aloud": "read aloud, typed → spoken",
     "dictation": "dictation, spoken → text",
     "human_dictation": "dictation by people, spoken → text",
+    "repeat_ceiling": "true renditions of such words: the judges' ceiling",
 }
 """Cells scored by word error; their word strings were never trained."""
 
@@ -169,6 +170,12 @@ class Suite:
         people = [u for u in self.utterances.values() if u.role == "human"]
         drawn = spread(((u.speaker, u) for u in people), n, self.seed)
         return [_repeat("human_dictation", "speech", "text", u, u.text) for u in drawn]
+
+    def repeat_renditions(self, n: int) -> list[Utterance]:
+        """True renditions of words to be said again, in the assistant's voice."""
+        ids = [id for d in self._repeats if d.split == "test" for id in d.turns[-1].utterances]
+        found = [self.utterances[id] for id in ids if id in self.utterances]
+        return spread(((u.text, u) for u in found), n, self.seed)
 
     def renditions(self, n: int) -> list[Utterance]:
         """True renditions of answers in the assistant's voice that training never saw."""
