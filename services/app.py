@@ -1,7 +1,6 @@
 """The HTTP application: routes, the web page, the limit on request bodies.
 
-It is complete when `app.state.runtime` is set, which the service does when it starts. The live
-conversation, WS /v1/realtime, will be one more router here.
+The live conversation, WS /v1/realtime, will be one more router here.
 """
 
 from pathlib import Path
@@ -91,12 +90,11 @@ class BodyLimit:
         await self._app(scope, counted if scope["type"] == "http" else receive, send)
 
 
-def create_app() -> FastAPI:
-    """The application without its runtime."""
-    app = FastAPI(title="MOSS-Speech", docs_url=None, redoc_url=None)
+def install(app: FastAPI, runtime: Runtime) -> None:
+    """Make an empty application answer with a runtime."""
+    app.state.runtime = runtime
     app.add_exception_handler(ApiError, answer_api_error)
     app.add_middleware(BodyLimit, max_bytes=MAX_BODY_BYTES)
     app.include_router(router)
     app.include_router(chat.router)
     app.mount("/web", StaticFiles(directory=WEB), name="web")
-    return app

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from moss_speech.inference.engine import Engine
 from moss_speech.inference.questions import read_question
 from moss_speech.inference.turns import Event, Finished, Output, QuestionError, Turn
+from moss_speech.lm.grid import SYSTEM
 from services.answers import Answers
 from services.errors import ApiError, invalid, refused_fields, refused_question
 from services.protocol import AssistantMessage, AudioPart, ChatRequest, Message, TextPart
@@ -64,7 +65,12 @@ def conversation(request: ChatRequest, runtime: Runtime) -> list[Turn]:
 
     if (last := request.messages[-1].role) != "user":
         raise invalid(f"the last message is from {last}, must be from user", "messages")
-    return [turn(m, f"messages[{i}]") for i, m in enumerate(request.messages)]
+    turns = [turn(m, f"messages[{i}]") for i, m in enumerate(request.messages)]
+    if instructions := [t.text for t in turns if t.role == "system" and t.text]:
+        usual = SYSTEM["audio" if request.spoken else "text"]
+        opening = Turn("system", text=" ".join([usual, *instructions]))
+        return [opening, *(t for t in turns if t.role != "system")]
+    return turns
 
 
 def _check_names(request: ChatRequest, runtime: Runtime) -> None:

@@ -47,19 +47,22 @@ def refused_question(error: QuestionError) -> ApiError:
 
 def _field(location: Sequence[int | str]) -> str:
     """`messages[0].content`, as OpenAI names fields; names of union members are left out."""
-    hidden = {"system", "developer", "user", "assistant", "text", "input_audio", "str"}
+    tags = {"system", "developer", "user", "assistant", "text", "input_audio"}
     parts: list[str] = []
     for i, part in enumerate(location):
         if isinstance(part, int):
             parts.append(f"[{part}]")
-        elif i == 0 or not (isinstance(location[i - 1], int) and part in hidden):
+        elif part == "str" or "[" in part:
+            continue
+        elif i == 0 or not (isinstance(location[i - 1], int) and part in tags):
             parts.append(f".{part}" if parts else part)
     return "".join(parts)
 
 
 def refused_fields(error: ValidationError) -> ApiError:
-    """A 400 that names the first wrong field and why; it never repeats what was sent."""
-    first = error.errors(include_input=False, include_url=False, include_context=False)[0]
+    """A 400 that names the innermost wrong field and why; it never repeats what was sent."""
+    errors = error.errors(include_input=False, include_url=False, include_context=False)
+    first = max(errors, key=lambda e: len(e["loc"]))
     param = _field(first["loc"])
     if first["type"] == "extra_forbidden":
         return invalid(f"unrecognised request argument: {param}", param, "unknown_parameter")

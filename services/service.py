@@ -1,16 +1,14 @@
 """`bentoml serve` at the project root: the approved model behind HTTP, with its web page."""
 
-import logging
 import sys
-from http import HTTPStatus
 
 import bentoml
+from fastapi import FastAPI
 
 from moss_speech.settings import settings
-from services.app import create_app
 
-app = create_app()
-logger = logging.getLogger("moss_speech.service")
+app = FastAPI(title="MOSS-Speech", docs_url=None, redoc_url=None)
+"""Empty here: the process that only supervises the workers needs none of the model's libraries."""
 
 
 @bentoml.service(name="moss-speech", workers=1, traffic={"timeout": 120})
@@ -18,20 +16,29 @@ logger = logging.getLogger("moss_speech.service")
 class MossSpeech:
     """One worker: one engine, one model."""
 
-    def __init__(self) -> None:
-        from services.loading import load_runtime  # the model's libraries, in the worker only
+    @bentoml.on_deployment  # type: ignore[untyped-decorator]
+    @staticmethod
+    def check() -> None:
+        """Before any worker starts: end with the remedy if there is no whole model to serve."""
+        from moss_speech.card import verify_bundle
+        from moss_speech.registry.fetch import find_model
 
         try:
-            app.state.runtime = load_runtime(settings().model, settings().max_waiting)
+            verify_bundle(find_model(settings().model).folder)
         except (ValueError, LookupError, OSError) as error:
-            logger.critical("the service cannot start: %s", error)
-            sys.exit(HTTPStatus.SERVICE_UNAVAILABLE // 100)
+            sys.exit(f"the service cannot start: {error}")
+
+    def __init__(self) -> None:
+        from services.app import install
+        from services.loading import load_runtime
+
+        install(app, load_runtime(settings().model, settings().max_waiting))
 
     def __is_ready__(self) -> bool:
         """Whether the model is loaded."""
         return hasattr(app.state, "runtime")
 
-    @bentoml.on_shutdown
+    @bentoml.on_shutdown  # type: ignore[untyped-decorator]
     def shutdown(self) -> None:
         """End the engine's thread."""
         app.state.runtime.close()

@@ -2,13 +2,15 @@
 
 import hashlib
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from moss_speech.audio import LISTENING, SPEAKING, Samples
-from moss_speech.bundle import About, ModelFolders, write_bundle
+from moss_speech.audio import LISTENING, SPEAKING, Samples, resample
+from moss_speech.bundle import ModelFolders, write_bundle
+from moss_speech.card import About
 from moss_speech.codec.config import CodecConfig
 from moss_speech.codec.encoder import Encoder
 from moss_speech.codec.load import load_codec, save_codec
@@ -23,6 +25,8 @@ from moss_speech.lm.model import LayerSplitLM
 from moss_speech.lm.split import initialise
 from moss_speech.lm.tokenizer import train_tokenizer
 from moss_speech.params.bundle import Generation
+from moss_speech.speech.voices.base import Manner
+from moss_speech.speech.voices.programs import EspeakNG
 
 N_CODES = 64
 MAX_ROWS = 30
@@ -37,6 +41,13 @@ def speech_like(seconds: float, rate_hz: int, seed: int = 0) -> Samples:
     voiced = sum(np.sin(k * phase) / k for k in range(1, 9))
     loudness = 0.1 * (1 + np.sin(2 * np.pi * 4 * time_S))
     return np.asarray(voiced * loudness, np.float32)
+
+
+@cache
+def spoken(text: str = "what color is the grass", rate_hz: int = 16000) -> Samples:
+    """A question spoken by a synthesiser."""
+    samples_S = EspeakNG().say(text, "en-us+f4", Manner())
+    return resample(samples_S, SPEAKING.sample_rate_hz, rate_hz)
 
 
 def _lm(folder: Path) -> None:

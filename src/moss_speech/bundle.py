@@ -11,10 +11,8 @@ card.json         what it is, and size and SHA-256 of every other file
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
 
-from pydantic import Field, ValidationError
-
+from moss_speech.card import CARD, About, Card, Sealed, files_of, verify_bundle
 from moss_speech.codec.load import load_codec
 from moss_speech.codec.model import Codec
 from moss_speech.decoder.load import load_speech_decoder
@@ -23,47 +21,12 @@ from moss_speech.decoder.voice import Voice, load_voice, save_voice
 from moss_speech.lm.load import load_lm
 from moss_speech.lm.model import LayerSplitLM
 from moss_speech.lm.tokenizer import TextTokenizer, load_tokenizer
-from moss_speech.params.base import Params
-from moss_speech.params.bundle import Generation
 from moss_speech.storage import file_digest, fresh_dir, write_json
 
-CARD = "card.json"
 _LM, _CODEC, _FLOW = Path("lm"), Path("codec"), Path("codec/flow")
 _VOCODER, _VOICES = Path("codec/flow/hift"), Path("voices")
 _KEPT = ("*.safetensors", "*config.json", "tokenizer.json", "*.safetensors.index.json")
 """Files of a model folder that belong to the model; reports do not."""
-
-
-class Sealed(Params):
-    """What a file must be."""
-
-    bytes: int = Field(ge=0)
-    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
-
-
-class About(Params):
-    """What a bundle is; its inputs determine it, so it holds no times and no metrics."""
-
-    name: str
-    licence: str
-    normalise_text: bool
-    """Typed turns are brought to spoken form first, as in the corpus it learnt from."""
-    generation: Generation
-    parents: dict[str, str]
-    """Digest of each data and model folder it was made from."""
-    params: dict[str, Any]
-    """Sections of params.yaml that made it."""
-    sources: Any
-    """Licence, consent and counts of each source of the corpus."""
-
-
-class Card(Params):
-    """The content of card.json."""
-
-    format_version: Literal[1]
-    about: About
-    voices: list[str]
-    files: dict[str, Sealed]
 
 
 @dataclass(frozen=True)
@@ -123,12 +86,6 @@ def _check_parts(bundle: Bundle, folder: Path) -> None:
         raise ValueError(f"{folder} holds 0 voices, must hold at least 1")
 
 
-def _files(folder: Path) -> dict[str, Path]:
-    """Every file but the card, by its name relative to the folder."""
-    paths = {p.relative_to(folder).as_posix(): p for p in folder.rglob("*") if not p.is_dir()}
-    return {name: paths[name] for name in sorted(paths) if name != CARD}
-
-
 def _copy_model(source: Path, target: Path) -> None:
     target.mkdir(parents=True, exist_ok=True)
     for pattern in _KEPT:
@@ -148,44 +105,9 @@ def write_bundle(out: Path, models: ModelFolders, voices: list[Voice], about: Ab
             save_voice(voice, folder / _VOICES / voice.name, rate_hz)
         files = {
             name: Sealed(bytes=path.stat().st_size, sha256=file_digest(path))
-            for name, path in _files(folder).items()
+            for name, path in files_of(folder).items()
         }
         names = sorted(voice.name for voice in voices)
         card = Card(format_version=1, about=about, voices=names, files=files)
         write_json(folder / CARD, card.model_dump())
         Bundle.open(folder)
-
-
-def read_card(folder: Path) -> Card:
-    """Read card.json; `ValueError` if the folder is no bundle of a version that we know."""
-    path = folder / CARD
-    if not path.is_file():
-        raise ValueError(f"{folder} is no bundle: {CARD} is missing")
-    try:
-        return Card.model_validate_json(path.read_bytes())
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        field = ".".join(map(str, first["loc"]))
-        raise ValueError(f"{path} is no card of a bundle: {field}: {first['msg']}") from None
-
-
-def verify_bundle(folder: Path) -> Card:
-    """Check every file against the card; `ValueError` names the first that is not as sealed."""
-    card = read_card(folder)
-    found = _files(folder)
-    for name, sealed in card.files.items():
-        if name not in found:
-            raise ValueError(f"{folder} is damaged: {name} is missing")
-        if (size := found[name].stat().st_size) != sealed.bytes:
-            raise ValueError(
-                f"{folder} is damaged: {name} has {size} bytes, must have {sealed.bytes}"
-            )
-    if extra := sorted(found.keys() - card.files.keys()):
-        raise ValueError(f"{folder} is damaged: {extra[0]} does not belong to it")
-    for name, sealed in card.files.items():
-        if (digest := file_digest(found[name])) != sealed.sha256:
-            raise ValueError(
-                f"{folder} is damaged: {name} has SHA-256 {digest[:12]}…, "
-                f"must have {sealed.sha256[:12]}…"
-            )
-    return card

@@ -5,13 +5,13 @@ from moss_speech.audio import Samples
 from moss_speech.inference.engine import Engine
 from moss_speech.inference.turns import AudioDelta, Finished, QuestionError, TextDelta, Turn
 from moss_speech.lm.sampling import GREEDY
-from tests.tiny_bundle import MAX_ROWS, N_CODES, speech_like
+from tests.tiny_bundle import MAX_ROWS, N_CODES, speech_like, spoken
 
 RATE_HZ = 16000
 
 
 def question(samples: Samples | None = None, rate_hz: int = RATE_HZ) -> list[Turn]:
-    audio = speech_like(1.5, rate_hz) if samples is None else samples
+    audio = spoken(rate_hz=rate_hz) if samples is None else samples
     return [Turn("user", audio=audio, sample_rate_hz=rate_hz)]
 
 
@@ -53,7 +53,7 @@ def test_text_answer_streams_the_same_text_as_the_whole(engine: Engine) -> None:
 
 
 def test_batch_gives_the_answers_of_one_by_one(engine: Engine) -> None:
-    asked = [question(speech_like(s, RATE_HZ)) for s in (0.7, 1.9, 1.1)]
+    asked = [question(spoken(text)) for text in ("two", "what color is the grass", "why")]
     batch = engine.reply_batch(asked, sampling=GREEDY, max_rows=12)
     alone = [engine.reply(q, sampling=GREEDY, max_rows=12, seed=0) for q in asked]
     assert [r.codes for r in batch] == [r.codes for r in alone]
@@ -74,14 +74,11 @@ def test_history_of_codes_and_text_joins_the_prompt(engine: Engine) -> None:
     assert second.usage.prompt_audio_rows == first.usage.prompt_audio_rows + len(first.codes) + 1
 
 
-def test_usage_counts_a_row_for_every_80_ms_of_the_question(engine: Engine) -> None:
-    reply = engine.reply(question(speech_like(2.0, RATE_HZ)), seed=1)
+@pytest.mark.parametrize("rate_hz", [8000, 16000, 44100])
+def test_usage_counts_a_row_for_every_80_ms_of_the_question(engine: Engine, rate_hz: int) -> None:
+    two_seconds = np.resize(spoken(rate_hz=rate_hz), 2 * rate_hz)
+    reply = engine.reply(question(two_seconds, rate_hz), seed=1)
     assert reply.usage.prompt_audio_rows == 25 + 1  # the codes and the end of speech
-
-
-def test_question_at_another_rate_is_heard_the_same_length(engine: Engine) -> None:
-    reply = engine.reply(question(speech_like(2.0, 44100), 44100), seed=1)
-    assert reply.usage.prompt_audio_rows == 25 + 1
 
 
 def test_voices_differ_and_an_unknown_one_is_refused(engine: Engine) -> None:
@@ -99,15 +96,30 @@ def test_dropped_stream_leaves_the_engine_usable(engine: Engine) -> None:
     assert engine.reply(question(), seed=1).codes
 
 
-def test_music_and_noise_are_answered_without_failing(engine: Engine) -> None:
+def test_music_noise_and_hum_are_refused_for_want_of_speech(engine: Engine) -> None:
     time_S = np.arange(3 * RATE_HZ) / RATE_HZ
     chords = (220.0, 277.2, 329.6), (196.0, 246.9, 293.7), (174.6, 220.0, 261.6)
     music = np.concatenate(
         [sum(np.sin(2 * np.pi * f * time_S[:RATE_HZ]) for f in chord) / 6 for chord in chords]
     ).astype(np.float32)
     noise = np.random.default_rng(0).normal(0, 0.2, 2 * RATE_HZ).astype(np.float32)
-    for sound in (music, noise):
-        assert np.isfinite(engine.reply(question(sound), seed=1).audio).all()
+    for sound in (music, noise, speech_like(2.0, RATE_HZ)):
+        with pytest.raises(
+            QuestionError, match=r"no speech was heard: .* must reach 0\.4"
+        ) as caught:
+            engine.reply(question(sound), seed=1)
+        assert caught.value.code == "no_speech"
+    heard = engine.reply_batch([question(music), question(noise)])
+    assert all(np.isfinite(reply.audio).all() for reply in heard)
+
+
+def test_typed_question_is_read_as_the_corpus_spells_it(engine: Engine) -> None:
+    shouted, plain = (
+        engine.reply([Turn("user", text=t)], seed=1) for t in ("What's 2?", "what's two")
+    )
+    assert shouted.codes == plain.codes
+    with pytest.raises(QuestionError, match="a user turn holds no word"):
+        engine.reply([Turn("user", text="?!")])
 
 
 def test_conversation_longer_than_the_context_is_refused(engine: Engine) -> None:

@@ -62,7 +62,7 @@ def test_level_is_that_of_the_loudest_moment(level: float, start: int) -> None:
 def test_file_that_is_not_audio_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "question.wav"
     path.write_bytes(content)
-    with pytest.raises(QuestionError, match="question.wav"):
+    with pytest.raises(QuestionError, match=r"question\.wav"):
         read_question(path)
 
 

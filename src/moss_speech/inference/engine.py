@@ -12,7 +12,7 @@ import numpy as np
 
 from moss_speech.audio import Samples, resample
 from moss_speech.bundle import Bundle
-from moss_speech.inference.questions import LIMITS, Limits, check_question
+from moss_speech.inference.questions import LIMITS, Limits, check_question, check_speech
 from moss_speech.inference.session import (
     Clock,
     Session,
@@ -33,6 +33,7 @@ from moss_speech.inference.turns import (
 from moss_speech.lm import grid
 from moss_speech.lm.sampling import Sampling
 from moss_speech.lm.stream import generate
+from moss_speech.speech.text import normalise
 
 _BATCH = 32
 """Conversations that are answered side by side."""
@@ -88,7 +89,7 @@ class Engine:
         """
         clock = Clock()
         wish = self._wish(output, sampling, seed, max_rows, voice)
-        session = Session(self.bundle, self._hear([turns])[0])
+        session = Session(self.bundle, self._hear([turns], check_speech_too=True)[0])
         clock.heard_s = clock.elapsed_s()
         yield from session.answer(wish, clock)
 
@@ -122,6 +123,7 @@ class Engine:
     ) -> list[Reply]:
         """Answer many conversations side by side, each with the same seed.
 
+        Recordings are taken as they are: whether somebody speaks in them is not asked.
         The timings of each reply are those of the batch it was answered in.
         """
         wish = self._wish(output, sampling, seed, max_rows, voice)
@@ -170,13 +172,21 @@ class Engine:
             self.bundle.voices[name],
         )
 
-    def _hear(self, conversations: Sequence[Conversation]) -> list[list[grid.Turn]]:
+    def _hear(
+        self, conversations: Sequence[Conversation], check_speech_too: bool = False
+    ) -> list[list[grid.Turn]]:
         """Every turn as text or codes; all audio is encoded in one go."""
         spoken = [t for turns in conversations for t in turns if t.audio is not None]
-        codes = iter(self.bundle.codec.encode([self._listen(t) for t in spoken]))
+        audio = [self._listen(t) for t in spoken]
+        if check_speech_too:
+            for samples_S in audio:
+                check_speech(samples_S, self.limits)
+        codes = iter(self.bundle.codec.encode(audio))
         return [
             [
-                grid.Turn(t.role, codes=next(codes).tolist()) if t.audio is not None else _known(t)
+                grid.Turn(t.role, codes=next(codes).tolist())
+                if t.audio is not None
+                else self._read(t)
                 for t in turns
             ]
             for turns in conversations
@@ -188,9 +198,12 @@ class Engine:
         check_question(turn.audio, turn.sample_rate_hz, self.limits)
         return resample(turn.audio, turn.sample_rate_hz, self.listening_rate_hz)
 
-
-def _known(turn: Turn) -> grid.Turn:
-    """A turn that needs no hearing."""
-    if turn.text is not None and not turn.text.strip():
-        raise QuestionError("empty_text", f"a {turn.role} turn holds no text, must hold a word")
-    return grid.Turn(turn.role, text=turn.text, codes=turn.codes)
+    def _read(self, turn: Turn) -> grid.Turn:
+        """A turn that needs no hearing; what people typed is brought to the corpus's form."""
+        if turn.text is None:
+            return grid.Turn(turn.role, codes=turn.codes)
+        plain = self.bundle.card.about.normalise_text and turn.role != "system"
+        text = normalise(turn.text) if plain else turn.text.strip()
+        if not text:
+            raise QuestionError("empty_text", f"a {turn.role} turn holds no word, must hold one")
+        return grid.Turn(turn.role, text=text)

@@ -1,0 +1,85 @@
+"""card.json: what a bundle is, and the seal of every file in it; needs no model libraries."""
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, ValidationError
+
+from moss_speech.params.base import Params
+from moss_speech.params.bundle import Generation
+from moss_speech.storage import file_digest
+
+CARD = "card.json"
+
+
+class Sealed(Params):
+    """What a file must be."""
+
+    bytes: int = Field(ge=0)
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+
+
+class About(Params):
+    """What a bundle is; its inputs determine it, so it holds no times and no metrics."""
+
+    name: str
+    licence: str
+    normalise_text: bool
+    """Typed turns are brought to spoken form first, as in the corpus it learnt from."""
+    generation: Generation
+    parents: dict[str, str]
+    """Digest of each data and model folder it was made from."""
+    params: dict[str, Any]
+    """Sections of params.yaml that made it."""
+    sources: Any
+    """Licence, consent and counts of each source of the corpus."""
+
+
+class Card(Params):
+    """The content of card.json."""
+
+    format_version: Literal[1]
+    about: About
+    voices: list[str]
+    files: dict[str, Sealed]
+
+
+def files_of(folder: Path) -> dict[str, Path]:
+    """Every file of a bundle but the card, by its name relative to the folder."""
+    paths = {p.relative_to(folder).as_posix(): p for p in folder.rglob("*") if not p.is_dir()}
+    return {name: paths[name] for name in sorted(paths) if name != CARD}
+
+
+def read_card(folder: Path) -> Card:
+    """Read card.json; `ValueError` if the folder is no bundle of a version that we know."""
+    path = folder / CARD
+    if not path.is_file():
+        raise ValueError(f"{folder} is no bundle: {CARD} is missing")
+    try:
+        return Card.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        field = ".".join(map(str, first["loc"]))
+        raise ValueError(f"{path} is no card of a bundle: {field}: {first['msg']}") from None
+
+
+def verify_bundle(folder: Path) -> Card:
+    """Check every file against the card; `ValueError` names the first that is not as sealed."""
+    card = read_card(folder)
+    found = files_of(folder)
+    for name, sealed in card.files.items():
+        if name not in found:
+            raise ValueError(f"{folder} is damaged: {name} is missing")
+        if (size := found[name].stat().st_size) != sealed.bytes:
+            raise ValueError(
+                f"{folder} is damaged: {name} has {size} bytes, must have {sealed.bytes}"
+            )
+    if extra := sorted(found.keys() - card.files.keys()):
+        raise ValueError(f"{folder} is damaged: {extra[0]} does not belong to it")
+    for name, sealed in card.files.items():
+        if (digest := file_digest(found[name])) != sealed.sha256:
+            raise ValueError(
+                f"{folder} is damaged: {name} has SHA-256 {digest[:12]}…, "
+                f"must have {sealed.sha256[:12]}…"
+            )
+    return card

@@ -1,0 +1,85 @@
+"""Stage bundle: the trained parts and the assistant's voice → models/bundle."""
+
+from pathlib import Path
+from typing import Any
+
+from moss_speech.audio import read_audio
+from moss_speech.bundle import Bundle, ModelFolders, write_bundle
+from moss_speech.card import About
+from moss_speech.codec.load import load_codec
+from moss_speech.corpus.items import Utterance, open_utterances
+from moss_speech.decoder.load import load_flow
+from moss_speech.decoder.voice import Rights, Voice, make_voice
+from moss_speech.inference.engine import Engine
+from moss_speech.inference.turns import Turn
+from moss_speech.params.base import read_yaml
+from moss_speech.params.bundle import BundleParams
+from moss_speech.settings import settings
+from moss_speech.stages.runner import StageIO, declaration, input_digests
+from moss_speech.storage import read_json
+
+Section = BundleParams
+
+
+def run(p: BundleParams, io: StageIO) -> None:
+    """Bundle the trained parts, then open the bundle and ask it one question."""
+    models = ModelFolders(*(io.inputs[name] for name in ("lm", "codec", "decoder", "vocoder")))
+    utterances = open_utterances(io.inputs["clean"])
+    sources = read_json(io.inputs["corpus"] / "sources.json")
+    voice = _voice(p, _prompt(utterances, p.prompt_s), models, sources)
+    write_bundle(io.output, models, [voice], _about(p, sources))
+    io.tracker.metrics(_try(io.output, utterances))
+
+
+def _prompt(utterances: dict[str, Utterance], prompt_s: float) -> Utterance:
+    """The training answer whose length is nearest to the wanted one; the first id of equals."""
+    answers = [u for u in utterances.values() if u.role == "answer" and u.for_training]
+    if not answers:
+        raise ValueError("data/clean holds 0 training answers, a voice needs at least 1")
+    return min(answers, key=lambda u: (abs(u.duration_s - prompt_s), u.id))
+
+
+def _rights(prompt: Utterance, sources: list[dict[str, Any]]) -> Rights:
+    """Terms of the source that the prompt came from; of all sources where that is not known."""
+    maker = prompt.tags.get("synthesizer")
+    own = [source for source in sources if maker in source["counts"]] or sources
+    return Rights(
+        licence="; ".join(sorted({source["licence"] for source in own})),
+        consent="; ".join(sorted({source["consent"] for source in own})),
+    )
+
+
+def _voice(
+    p: BundleParams, prompt: Utterance, models: ModelFolders, sources: list[dict[str, Any]]
+) -> Voice:
+    config = load_flow(models.decoder).config
+    prompt_S = read_audio(settings().root / prompt.audio, config.format.sample_rate_hz)
+    codec = load_codec(models.codec)
+    return make_voice(p.voice, prompt_S, codec, config, rights=_rights(prompt, sources))
+
+
+def _about(p: BundleParams, sources: list[dict[str, Any]]) -> About:
+    root = settings().root
+    stage, params = declaration(root, "bundle"), read_yaml(root / "params.yaml")
+    return About(
+        name="moss-speech",
+        licence=p.licence,
+        normalise_text=p.normalise_text,
+        generation=p.generation,
+        parents=input_digests(stage),
+        params={section: params[section] for section in stage.sections},
+        sources=sources,
+    )
+
+
+def _try(folder: Path, utterances: dict[str, Utterance]) -> dict[str, float]:
+    """Ask the bundle the first training question; figures of the answer."""
+    engine = Engine(Bundle.open(folder))
+    asked = min(
+        (u for u in utterances.values() if u.role == "question" and u.for_training),
+        key=lambda u: u.id,
+    )
+    rate_hz = engine.listening_rate_hz
+    audio = read_audio(settings().root / asked.audio, rate_hz)
+    reply = engine.reply([Turn("user", audio=audio, sample_rate_hz=rate_hz)], seed=0)
+    return {"answer_s": reply.audio_s, "first_audio_s": reply.timings.first_s}
