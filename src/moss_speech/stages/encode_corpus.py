@@ -5,6 +5,7 @@ from moss_speech.codec.quantizer import code_use
 from moss_speech.corpus.encoding import CodeStore, encode_corpus
 from moss_speech.corpus.items import open_utterances
 from moss_speech.params.encode_corpus import EncodeCorpus
+from moss_speech.settings import settings
 from moss_speech.stages.runner import StageIO
 from moss_speech.storage import fresh_dir, write_json
 
@@ -14,6 +15,7 @@ Section = EncodeCorpus
 def run(p: EncodeCorpus, io: StageIO) -> None:
     """Encode every kept utterance and write one store."""
     codec = load_codec(io.inputs["codec"])
+    codec.encoder.to(settings().device)
     utterances = list(open_utterances(io.inputs["clean"]).values())
     codes = encode_corpus(utterances, codec, p.shard_items, io.run_folder)
     use = code_use(codes.values(), codec.config.n_codes)

@@ -36,7 +36,8 @@ def train_tokenizer(
     """Train an encoder that starts as a Whisper's, its codebook and its read-out, in place."""
     batch_codes = int(p.batch_s * encoder.config.audio_format.codes_per_s)
     teacher = bidirectional_twin(encoder)
-    targets = hear(teacher, items, batch_codes, how.run_folder / "heard.safetensors")
+    kept = how.run_folder / "heard.safetensors"
+    targets = hear(teacher, items, batch_codes, kept, how.device)
     batches = LengthBatches(items, targets, batch_codes, how.seed)
     vectors_VD = torch.cat(targets).float()
     start_codebook(encoder.codebook, vectors_VD, p.kmeans_rounds, how.seed)

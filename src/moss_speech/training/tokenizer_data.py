@@ -83,17 +83,20 @@ def load_spoken(
 
 
 @torch.inference_mode()
-def hear(teacher: Encoder, items: Sequence[Spoken], batch_codes: int, kept: Path) -> list[Tensor]:
+def hear(
+    teacher: Encoder, items: Sequence[Spoken], batch_codes: int, kept: Path, device: str
+) -> list[Tensor]:
     """Vectors [N, D] of each item by an encoder, in half precision; kept in a file for resuming."""
     if not kept.is_file():
+        teacher = teacher.to(device)
         form = teacher.config.audio_format
         heard: dict[str, Tensor] = {}
         plan = by_length([item.n_codes for item in items], batch_codes)
         for done, batch in enumerate(plan, 1):
             mels = [items[i].mel_MF.float() for i in batch]
             mel_BMF, codes_B = pad_features(mels, form.frames_per_code)
-            with torch.autocast("cpu", torch.bfloat16):
-                x_BND = teacher(mel_BMF, codes_B).half()
+            with torch.autocast(device, torch.bfloat16):
+                x_BND = teacher(mel_BMF.to(device), codes_B.to(device)).half().cpu()
             heard |= {str(i): x_BND[k, : int(codes_B[k])].clone() for k, i in enumerate(batch)}
             if done % _REPORT_BATCHES == 0 or done == len(plan):
                 report_progress(len(heard), len(items), "utterances heard")
