@@ -1,5 +1,231 @@
 """The `moss-speech` command."""
 
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Annotated, Any, ParamSpec, TypeVar
+
 import typer
 
+from moss_speech.settings import child_environment, settings, switch_off_telemetry
+
 app = typer.Typer(no_args_is_help=True, help="Train, judge, promote and serve speech models.")
+data_app = typer.Typer(no_args_is_help=True, help="Look at recordings before they are trained on.")
+report_app = typer.Typer(no_args_is_help=True, help="Figures of evaluations.")
+app.add_typer(data_app, name="data")
+app.add_typer(report_app, name="report")
+
+A = ParamSpec("A")
+R = TypeVar("R")
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs")]
+
+
+@app.callback()
+def _start() -> None:
+    switch_off_telemetry()
+
+
+def plain_errors(command: Callable[A, R]) -> Callable[A, R]:
+    """Print what users can cure as one line and end with exit code 1."""
+
+    @wraps(command)
+    def run(*args: A.args, **kwargs: A.kwargs) -> R:
+        try:
+            return command(*args, **kwargs)
+        except (ValueError, LookupError, OSError, RuntimeError) as error:
+            typer.echo(f"moss-speech: {error}", err=True)
+            raise typer.Exit(1) from None
+
+    return run
+
+
+@data_app.command("check")
+@plain_errors
+def data_check(path: Annotated[Path, typer.Argument(help="Folder of WAV or FLAC files")]) -> None:
+    """Say of every recording of a folder whether cleaning would keep it, and why not."""
+    from moss_speech.corpus.check import check_folder
+    from moss_speech.params.base import load_section
+    from moss_speech.params.clean import Clean
+
+    rules = load_section(settings().root / "params.yaml", "clean", Clean)
+    rejected = 0
+    for utterance, reject in check_folder(path, rules):
+        rejected += reject is not None
+        verdict = "kept" if reject is None else "rejected"
+        why = (
+            "" if reject is None else f": {reject.reason} {reject.value}, allowed {reject.allowed}"
+        )
+        typer.echo(f"{verdict}  {utterance.id}  {utterance.text!r}{why}")
+    if rejected:
+        raise typer.Exit(1)
+
+
+@app.command()
+@plain_errors
+def train(
+    stage: Annotated[str, typer.Argument(help="A stage of dvc.yaml")],
+    force: Annotated[bool, typer.Option(help="Run even if nothing changed")] = False,
+) -> None:
+    """Bring one stage up to date with DVC, leaving what is upstream alone."""
+    _reproduce(stage, force)
+
+
+@app.command()
+@plain_errors
+def evaluate(
+    force: Annotated[bool, typer.Option(help="Judge even if nothing changed")] = False,
+) -> None:
+    """Judge models/bundle and write reports/."""
+    _reproduce("evaluate", force)
+
+
+def _reproduce(stage: str, force: bool) -> None:
+    from moss_speech.stages.runner import declaration
+
+    declaration(settings().root, stage)
+    command = [sys.executable, "-m", "dvc", "repro", "--single-item", stage]
+    command += ["--force"] if force else []
+    done = subprocess.run(command, cwd=settings().root, env=child_environment(), check=False)
+    if done.returncode:
+        raise typer.Exit(1)
+
+
+@app.command()
+@plain_errors
+def ask(
+    question: Annotated[Path, typer.Argument(help="A spoken question, WAV or FLAC")],
+    answer: Annotated[Path | None, typer.Argument(help="Spoken answer; text if left out")] = None,
+    model: Annotated[str, typer.Option(help="Registry address or bundle folder")] = "",
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    as_json: Json = False,
+) -> None:
+    """Ask the champion a recorded question and write its answer."""
+    from dataclasses import asdict
+
+    from moss_speech.inference.ask import ask as ask_model
+    from moss_speech.registry.fetch import fetch_model
+
+    result = ask_model(fetch_model(model or settings().model), question, answer, seed)
+    reply = result.reply
+    if as_json:
+        timings, usage = asdict(reply.timings), asdict(reply.usage)
+        typer.echo(json.dumps({"text": reply.text, "timings": timings, "usage": usage}))
+    else:
+        typer.echo(reply.text if answer is None else f"{answer} ({_length(reply)} s)")
+
+
+def _length(reply: Any) -> str:
+    return f"{len(reply.audio) / reply.sample_rate_hz:.2f}"
+
+
+@app.command()
+@plain_errors
+def serve(
+    port: Annotated[int, typer.Option(min=1, max=65535)] = 3000,
+    host: Annotated[str, typer.Option(help="0.0.0.0 lets other machines in")] = "127.0.0.1",
+    open_page: Annotated[bool, typer.Option("--open", help="Open the page in a browser")] = False,
+) -> None:
+    """Serve the champion: `bentoml serve` at the project root."""
+    from moss_speech.doctor import require_port
+
+    require_port(port)
+    command = [sys.executable, "-m", "bentoml", "serve", "--host", host, "--port", str(port)]
+    env = child_environment(BENTOML_HOME=str(settings().state / "bentoml"))
+    os.chdir(settings().root)
+    if not open_page:
+        os.execve(sys.executable, command, env)
+    with subprocess.Popen(command, env=env) as service:
+        _open_when_ready(f"http://127.0.0.1:{port}", service)
+
+
+def _open_when_ready(address: str, service: "subprocess.Popen[bytes]") -> None:
+    """Open the page once the service answers; a service that ends is not waited for."""
+    import time
+    import urllib.request
+
+    while service.poll() is None:
+        try:
+            with urllib.request.urlopen(f"{address}/readyz", timeout=5):
+                typer.launch(f"{address}/")
+                return
+        except OSError:
+            time.sleep(0.5)
+
+
+@app.command()
+@plain_errors
+def plan(
+    preset: Annotated[str, typer.Argument(help="A preset, or `params` for params.yaml")] = "params",
+    gpus: Annotated[int, typer.Option(min=1)] = 8,
+    gpu_gb: Annotated[float, typer.Option(min=1, help="Memory of one GPU")] = 80.0,
+    as_json: Json = False,
+) -> None:
+    """Check a preset and count its model: parameters and memory, without running anything."""
+    from moss_speech.lm.plan import plan_lm
+    from moss_speech.params.presets import presets
+    from moss_speech.params.sections import load_pipeline
+
+    files = presets(settings().root) | {"params": settings().root / "params.yaml"}
+    if preset not in files:
+        raise ValueError(f"no preset {preset!r}; there are {', '.join(files)}")
+    params = load_pipeline(files[preset])
+    fit = params.finetune.fit
+    counted = plan_lm(_config(params.init_backbone.source), fit.precision, gpus, int(gpu_gb * 1e9))
+    if as_json:
+        typer.echo(json.dumps(counted.to_json()))
+        return
+    kv_kb = counted.kv_bytes_per_row / 1000
+    typer.echo(f"{preset}: {counted.parameters / 1e6:,.1f} M parameters, {counted.tensors} tensors")
+    typer.echo(f"{kv_kb:,.0f} kB of cache a grid row; each of {gpus} GPUs, {fit.precision}:")
+    for stage in counted.stages:
+        gb = (stage.weights_bytes + stage.gradient_bytes + stage.optimizer_bytes) / 1e9
+        rows = f"{stage.rows_that_fit:,} rows fit beside them"
+        typer.echo(
+            f"  {stage.stage:16} {stage.trainable / 1e6:10,.1f} M train, {gb:6.2f} GB, {rows}"
+        )
+
+
+def _config(source: Any) -> Any:
+    """The LM config that a preset leads to; the published one for published weights."""
+    from moss_speech.lm.config import LMConfig
+    from moss_speech.lm.plan import PUBLISHED_CONFIG
+    from moss_speech.params.lm import Scratch
+    from moss_speech.storage import read_json
+
+    if not isinstance(source, Scratch):
+        return PUBLISHED_CONFIG
+    made = settings().root / "models" / "backbone" / "config.json"
+    if not made.is_file():
+        raise ValueError(f"{made} does not exist: a model made here is counted once it is made")
+    return LMConfig.from_json(read_json(made), str(made))
+
+
+@report_app.command("latest")
+@plain_errors
+def report_latest(as_json: Json = False) -> None:
+    """Figures of the newest evaluation."""
+    from moss_speech.evaluation.report import latest_report
+
+    found = latest_report(settings().root)
+    if as_json:
+        typer.echo(json.dumps(found))
+        return
+    for name, figure in found["accuracy"].items():
+        low, high = figure["ci95"]
+        typer.echo(f"{name:20} {figure['value']:.3f}  ({low:.2f} to {high:.2f}, n {figure['n']})")
+
+
+@app.command()
+def doctor() -> None:
+    """Check machine, versions, disk, programs, audio, ports and weights."""
+    from moss_speech.doctor import examine
+
+    findings = list(examine())
+    for finding in findings:
+        typer.echo(str(finding))
+    if not all(finding.good for finding in findings):
+        raise typer.Exit(1)
