@@ -21,8 +21,8 @@ class Clean(StageParams):
     """Outside it the transcript is doubted: the recogniser hears the item."""
     duplicate_distance: float = Field(ge=0, le=0.5)
     """Audio fingerprints of equal texts that differ in fewer bits are duplicates."""
-    max_letter_error: float = Field(gt=0, le=2)
-    """Between the transcript and what the recogniser hears, per letter of the transcript."""
+    max_letter_error: float = Field(gt=0, le=1)
+    """Edit distance of transcript and what the recogniser hears, as a part of the longer one."""
     min_quality: float = Field(ge=1, le=5)
     """Overall opinion score of DNSMOS."""
     max_reject_share: float = Field(gt=0, le=1)

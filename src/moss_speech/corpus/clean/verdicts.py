@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import jiwer
+from rapidfuzz.distance import Levenshtein
 
 from moss_speech.corpus.clean.measure import Measured, Undecodable, distance
 from moss_speech.corpus.items import Split, Utterance
@@ -98,7 +98,7 @@ def leaks(kept: list[Utterance]) -> Iterator[Reject]:
 
 def check_heard(u: Utterance, heard: str, quality: float, p: Clean) -> Reject | None:
     """Recogniser agreement and quality of an item that was listened to."""
-    error = float(jiwer.cer(normalise(u.text), heard))
+    error = Levenshtein.normalized_distance(normalise(u.text), heard)
     if error > p.max_letter_error:
         return Reject(u.id, "agreement", f"letter error {error:.2f}", f"<= {p.max_letter_error:g}")
     if quality < p.min_quality:
