@@ -7,7 +7,8 @@ import pytest
 
 from moss_speech.catalogue import database, promotions
 from moss_speech.catalogue.database import catalogue, promotion_lock
-from moss_speech.catalogue.promotions import history, reverts, unfinished
+from moss_speech.catalogue.models import find_version
+from moss_speech.catalogue.promotions import history, record_intent, reverts, unfinished
 from moss_speech.registry import promotion
 from moss_speech.registry.promotion import (
     champion,
@@ -170,6 +171,17 @@ def test_service_that_starts_during_a_promotion_serves_the_committed_champion() 
         tracking_client().set_registered_model_alias(MODEL, CHAMPION, str(second))
         assert served() == first
         assert version_with(CHAMPION) == second, "the alias belongs to the one with the lock"
+
+
+def test_promotion_first_closes_what_a_dead_one_left() -> None:
+    first, second = register("first", "second")
+    with catalogue() as session:
+        dead = find_version(session, first)
+        record_intent(session, "promote", None, dead, "anna", GATES.model_dump())
+    promote(second, "anna", GATES)
+    with catalogue() as session:
+        results = [outcome.result for _, outcome in history(session)]
+    assert results == ["committed", "reverted"]
 
 
 def _two_champions_in_turn() -> tuple[int, int]:
