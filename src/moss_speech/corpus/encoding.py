@@ -6,33 +6,36 @@ and `ids.json` in the same order (docs/reference/codec-format.md).
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from safetensors import safe_open
 from safetensors.numpy import save
 
 from moss_speech.audio import read_audio
-from moss_speech.codec.model import Codec, Codes
 from moss_speech.corpus.items import Utterance
 from moss_speech.records import report_progress
 from moss_speech.storage import read_json, write_bytes, write_json
+
+if TYPE_CHECKING:  # who reads codes does not depend on how they are made
+    from moss_speech.codec.model import Codec, Codes
 
 _CODES = "codes.safetensors"
 _IDS = "ids.json"
 
 
-class CodeStore(Mapping[str, Codes]):
+class CodeStore(Mapping[str, "Codes"]):
     """Codes by utterance id."""
 
     def __init__(
-        self, ids: list[str], codes: Codes, offsets: Codes, header: dict[str, str]
+        self, ids: list[str], codes: "Codes", offsets: "Codes", header: dict[str, str]
     ) -> None:
         self._place = {id_: i for i, id_ in enumerate(ids)}
         self._codes, self._offsets = codes, offsets
         self.n_codes = int(header["n_codes"])
         self.codec_digest = header["codec_digest"]
 
-    def __getitem__(self, id_: str) -> Codes:
+    def __getitem__(self, id_: str) -> "Codes":
         i = self._place[id_]
         return self._codes[self._offsets[i] : self._offsets[i + 1]]
 
@@ -61,7 +64,7 @@ class CodeStore(Mapping[str, Codes]):
         return cls(ids, codes, offsets, header)
 
     @staticmethod
-    def write(folder: Path, codes: Mapping[str, Codes], n_codes: int, codec_digest: str) -> None:
+    def write(folder: Path, codes: Mapping[str, "Codes"], n_codes: int, codec_digest: str) -> None:
         """Write a store into an existing folder."""
         flat = np.concatenate([np.zeros(0, np.int64), *codes.values()])
         offsets = np.cumsum([0, *(len(c) for c in codes.values())], dtype=np.int64)
@@ -71,8 +74,8 @@ class CodeStore(Mapping[str, Codes]):
 
 
 def encode_corpus(
-    utterances: Sequence[Utterance], codec: Codec, shard_items: int, run_folder: Path
-) -> dict[str, Codes]:
+    utterances: Sequence[Utterance], codec: "Codec", shard_items: int, run_folder: Path
+) -> dict[str, "Codes"]:
     """Codes of all utterances; shards in `run_folder` that are already there are not done again.
 
     Raises `ValueError` naming an utterance whose audio cannot be read.
@@ -87,7 +90,7 @@ def encode_corpus(
     return codes
 
 
-def _encode_shard(utterances: Sequence[Utterance], codec: Codec, shard: Path) -> None:
+def _encode_shard(utterances: Sequence[Utterance], codec: "Codec", shard: Path) -> None:
     rate_hz = codec.config.audio_format.sample_rate_hz
     codes = codec.encode([read_audio(u.audio, rate_hz) for u in utterances])
     by_id = {u.id: c for u, c in zip(utterances, codes, strict=True)}
