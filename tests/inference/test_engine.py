@@ -105,7 +105,7 @@ def test_music_noise_and_hum_are_refused_for_want_of_speech(engine: Engine) -> N
     noise = np.random.default_rng(0).normal(0, 0.2, 2 * RATE_HZ).astype(np.float32)
     for sound in (music, noise, speech_like(2.0, RATE_HZ)):
         with pytest.raises(
-            QuestionError, match=r"no speech was heard: .* must reach 0\.4"
+            QuestionError, match=r"no speech was heard: .* must reach 0\.3"
         ) as caught:
             engine.reply(question(sound), seed=1)
         assert caught.value.code == "no_speech"
