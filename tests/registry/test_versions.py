@@ -36,8 +36,16 @@ def test_candidate_is_filed_in_the_pipeline_run_and_ready_in_the_registry() -> N
     run = tracking_client().get_run(parent)
     assert run.data.metrics == {"s2s": 0.9, "t2t": 1.0}
     filed = Path(run.info.artifact_uri.removeprefix("file://"))
-    assert tree_digest(filed / "bundle") == tree_digest(candidate.bundle)
+    assert entry.source.startswith(f"runs:/{parent}/bundle/")
+    assert tree_digest(filed / entry.source.split(parent + "/")[1]) == tree_digest(candidate.bundle)
     assert (filed / "report/report.html").exists()
+
+
+def test_two_bundles_of_one_run_stay_apart() -> None:
+    with pipeline_run({}) as parent:
+        versions = [register_candidate(make_candidate(name), parent) for name in ("one", "two")]
+    found = [fetch_model(f"models:/{MODEL}/{v}") / "lm/model.safetensors" for v in versions]
+    assert [file.read_bytes() for file in found] == [b"one", b"two"]
 
 
 def test_bundle_offered_again_keeps_its_version_and_gets_new_figures() -> None:

@@ -24,7 +24,12 @@ from moss_speech.storage import fresh_dir, tree_digest
 CANDIDATE, APPROVED, CHAMPION = "candidate", "approved", "champion"
 """Aliases: offered last; accepted by a person or by automatic gates; served."""
 DIGEST_TAG = "moss.digest"
-_BUNDLE, _REPORT = "bundle", "report"
+_REPORT = "report"
+
+
+def _place(digest: str) -> str:
+    """Folder of a bundle among the artifacts of its run, which may offer several."""
+    return f"bundle/{digest[:12]}"
 
 
 @dataclass(frozen=True)
@@ -63,10 +68,10 @@ def _known_version(digest: str) -> Any | None:
 
 
 def _new_version(tracker: MlflowTracker, candidate: Candidate, digest: str) -> Any:
-    tracking_client().log_artifacts(tracker.run_id, str(candidate.bundle), _BUNDLE)
+    tracking_client().log_artifacts(tracker.run_id, str(candidate.bundle), _place(digest))
     return tracking_client().create_model_version(
         MODEL,
-        source=f"runs:/{tracker.run_id}/{_BUNDLE}",
+        source=f"runs:/{tracker.run_id}/{_place(digest)}",
         run_id=tracker.run_id,
         tags={DIGEST_TAG: digest},
     )
@@ -77,7 +82,7 @@ def _mend(version: ModelVersion, bundle: Path) -> None:
     try:
         bundle_of(version)
     except ValueError:
-        tracking_client().log_artifacts(version.run_id, str(bundle), _BUNDLE)
+        tracking_client().log_artifacts(version.run_id, str(bundle), _place(version.digest))
 
 
 def _tag_figures(version: int, metrics: Mapping[str, Any]) -> None:
@@ -153,12 +158,13 @@ def bundle_of(version: ModelVersion) -> Path:
 
     It is the artifact folder itself when that is local, else a copy in the state folder.
     """
+    place = _place(version.digest)
     root = urlparse(tracking_client().get_run(version.run_id).info.artifact_uri)
     if root.scheme in ("", "file"):
-        return _checked(Path(url2pathname(root.path)) / _BUNDLE, version)
+        return _checked(Path(url2pathname(root.path)) / place, version)
     copy = settings().state / "models" / version.digest
     if not copy.exists():
         with fresh_dir(copy) as folder:
-            tracking_client().download_artifacts(version.run_id, _BUNDLE, str(folder))
-            _checked(folder / _BUNDLE, version)
-    return _checked(copy / _BUNDLE, version)
+            tracking_client().download_artifacts(version.run_id, place, str(folder))
+            _checked(folder / place, version)
+    return _checked(copy / place, version)
