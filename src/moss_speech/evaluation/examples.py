@@ -158,6 +158,6 @@ def _heard(record: Record, verdict: Verdict) -> tuple[HeardAs, ...]:
     found = (
         ("Whisper", record.whisper, verdict.whisper),
         ("Sphinx", record.sphinx, verdict.sphinx),
-        ("nearest codes", record.nearest, verdict.codes),
+        ("codes", record.nearest, verdict.codes),
     )
     return tuple(HeardAs(j, w, r) for j, w, r in found if w is not None and r is not None)

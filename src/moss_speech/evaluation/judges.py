@@ -46,8 +46,10 @@ class Judges:
 
 
 def _at_16k(clip_S: Samples, sample_rate_hz: int) -> Samples:
-    resampled_S = resample(clip_S, sample_rate_hz, LISTENING.sample_rate_hz)
-    return resampled_S if resampled_S.size else np.zeros(LISTENING.hop_samples, dtype=np.float32)
+    """The clip as recognisers want it; an empty one becomes 10 ms of silence."""
+    if clip_S.size == 0:
+        return np.zeros(LISTENING.hop_samples, dtype=np.float32)
+    return resample(clip_S, sample_rate_hz, LISTENING.sample_rate_hz)
 
 
 def describe() -> dict[str, str]:

@@ -14,10 +14,16 @@ from moss_speech.params.evaluate import PageParams
 from moss_speech.storage import read_json, read_jsonl
 
 MAIN_CELLS = ("t2t", "s2t", "t2s", "s2s_voice", "s2s_wording", "s2s")
-TITLES = {cell.name: cell.title for cell in QUESTION_CELLS} | {
-    "resynthesis": "true answers through codes and decoder",
-    "ceiling": "true answers as they are: the judges' ceiling",
-}
+_QUESTION_TITLES = {cell.name: cell.title for cell in QUESTION_CELLS}
+TITLES = (
+    {name: _QUESTION_TITLES[name] for name in MAIN_CELLS}
+    | _QUESTION_TITLES
+    | {
+        "resynthesis": "true answers through codes and decoder",
+        "ceiling": "true answers as they are: the judges’ ceiling",
+    }
+)
+"""Every figure that is a share of right answers, in the order of the page."""
 _BESIDE = {"whisper": "Whisper", "sphinx": "Sphinx", "codes": "codes", "chance": "chance"}
 _HEARING = {
     "voice": "unseen voices",
@@ -82,7 +88,7 @@ def percent(value: float) -> str:
 
 
 def _points(value: float) -> str:
-    return f"{100 * value:.1f}".removesuffix(".0") + " points"
+    return f"{100 * value:.1f}".removesuffix(".0").replace("-", "\N{MINUS SIGN}") + " points"
 
 
 def _share(value: float) -> str:
@@ -105,13 +111,14 @@ def row(name: str, title: str, figure: Mapping[str, Any], goal: float | None = N
 
 def _figures(report: Mapping[str, Any]) -> dict[str, Any]:
     goals, found = report["method"]["goals"], report["accuracy"]
-    rows = {name: row(name, TITLES[name], f, goals.get(name)) for name, f in found.items()}
+    rows = {n: row(n, title, found[n], goals.get(n)) for n, title in TITLES.items() if n in found}
+    words = report["word_error"]
     gap = report.get("speech_gap")
     return {
         "headline": rows.get("s2s"),
         "main_rows": [rows[name] for name in MAIN_CELLS if name in rows],
         "side_rows": [r for name, r in rows.items() if name not in MAIN_CELLS],
-        "repeat_rows": [row(n, REPEAT_TITLES[n], f) for n, f in report["word_error"].items()],
+        "repeat_rows": [row(n, t, words[n]) for n, t in REPEAT_TITLES.items() if n in words],
         "gap": row("speech_gap", "", gap) if gap else None,
         "text": report["text"],
         "method": report["method"],
@@ -149,8 +156,10 @@ def _examples(
 
 def _material(report: Mapping[str, Any]) -> dict[str, Any]:
     rejects, hearing = report["corpus"]["rejects"], report["tokenizer"]
+    heard = hearing["word_error"]
+    shown = {r["flaw"] or r["reason"]: r for r in reversed(rejects["rows"])}
     return {
-        "hearing_rows": [row(n, _HEARING[n], f) for n, f in hearing["word_error"].items()],
+        "hearing_rows": [row(n, title, heard[n]) for n, title in _HEARING.items() if n in heard],
         "codes": {
             "used": round(hearing["codes_used"] * hearing["n_codes"]),
             "size": hearing["n_codes"],
@@ -159,7 +168,8 @@ def _material(report: Mapping[str, Any]) -> dict[str, Any]:
         "corpus": {
             "composition": report["corpus"]["composition"],
             "n_rejects": len(rejects["rows"]),
-            "rejects": sorted(rejects["rows"], key=lambda r: (r["flaw"] is None, r["id"])),
+            "rejects_shown": sorted(shown.values(), key=lambda r: (r["flaw"] is None, r["id"])),
+            "rejects_more": [r for r in rejects["rows"] if r not in shown.values()],
             "reasons": list(rejects["reasons"].items()),
             "n_deliberate": rejects["deliberate"],
             "n_deliberate_caught": rejects["deliberate_caught"],
@@ -168,9 +178,14 @@ def _material(report: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _extras(extras: Extras) -> dict[str, Any]:
-    named = {"first_audio_s": "s to first audio", "real_time_factor": "real-time factor"}
+    found = extras.latency
     latency = [
-        (label, extras.latency[key]) for key, label in named.items() if key in extras.latency
+        (f"{found[key]:g}{unit}", label)
+        for key, unit, label in (
+            ("first_audio_s", " s", "to the first audio of an answer, median"),
+            ("real_time_factor", "", "seconds of work for a second of answer"),
+        )
+        if key in found
     ]
     curves = [_curve(name, c) for name, c in sorted(extras.curves.items()) if len(c) > 1]
     return {"latency": latency, "curves": curves}

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from moss_speech.evaluation.page import TITLES, Curve, Extras, percent, render
-from moss_speech.evaluation.run import Outcome
+from moss_speech.evaluation.run import Inputs, Outcome, evaluate
 from moss_speech.evaluation.suites import REPEAT_TITLES
-from moss_speech.params.base import load_section
+from moss_speech.params.base import load_section, read_yaml
 from moss_speech.params.evaluate import Evaluate
-from moss_speech.storage import read_json, write_bytes, write_json
+from moss_speech.storage import fresh_dir, read_json, write_bytes, write_json
 
 FOLDER, METRICS, LATENCY = Path("evaluation"), Path("metrics.json"), Path("latency.json")
 _FIGURES = ("accuracy", "word_error", "speech_gap", "text", "tokenizer")
@@ -31,6 +31,20 @@ def write_figures(reports: Path, outcome: Outcome) -> None:
     """Write metrics.json, which gates read, and latency.json into the folder `reports`."""
     write_json(reports / METRICS, metrics(outcome.report))
     write_json(reports / LATENCY, asdict(outcome.latency) if outcome.latency else {})
+
+
+def evaluate_bundle(root: Path, bundle: Path, target: Path) -> dict[str, Any]:
+    """Evaluate any bundle on the corpus of a project root; writes `target`, returns the figures.
+
+    Raises `ValueError` for a folder that is no bundle or a root whose stages have not run.
+    """
+    params = root / "params.yaml"
+    p, seed = load_section(params, "evaluate", Evaluate), read_yaml(params)["seed"]
+    inputs = Inputs.of(root, bundle)
+    with fresh_dir(target) as out:
+        outcome = evaluate(inputs, p, seed, out)
+        write_views(out, root, p, outcome.report)
+    return metrics(outcome.report)
 
 
 def metrics(report: Mapping[str, Any]) -> dict[str, Any]:
@@ -76,15 +90,15 @@ def write_page(root: Path, curves: Mapping[str, Curve]) -> Path:
 
 def summary(report: Mapping[str, Any]) -> str:
     """Markdown for a pull request: every figure with its interval, goal first."""
-    goals = report["method"]["goals"]
+    goals, found, words = report["method"]["goals"], report["accuracy"], report["word_error"]
     lines = ["| figure | right | 95 % | n | goal |", "|---|---|---|---|---|"]
-    for name, f in report["accuracy"].items():
+    for name, f in ((name, found[name]) for name in TITLES if name in found):
         goal = (
             f"{'✓' if f['value'] >= goals[name] else '✗'} {goals[name]:g}" if name in goals else ""
         )
         lines.append(f"| {TITLES[name]} (`{name}`) | {_cells(f)} | {goal} |")
     lines += ["", "| words never trained | word error | 95 % | n |", "|---|---|---|---|"]
-    lines += [f"| {REPEAT_TITLES[n]} | {_cells(f)} |" for n, f in report["word_error"].items()]
+    lines += [f"| {t} | {_cells(words[n])} |" for n, t in REPEAT_TITLES.items() if n in words]
     text, hearing = report["text"], report["tokenizer"]
     rejects = report["corpus"]["rejects"]
     lines += [

@@ -44,6 +44,26 @@ class Inputs:
     frozen: Path
     bundle: Path
 
+    @classmethod
+    def of(cls, root: Path, bundle: Path) -> "Inputs":
+        """The folders of a project root with a bundle from anywhere.
+
+        Raises `ValueError` naming the folder that is absent.
+        """
+        data, models = root / "data", root / "models"
+        inputs = cls(
+            corpus=data / "corpus",
+            clean=data / "clean",
+            codes=data / "codes",
+            backbone=models / "backbone",
+            frozen=models / "lm-frozen",
+            bundle=bundle,
+        )
+        for path in vars(inputs).values():
+            if not path.is_dir():
+                raise ValueError(f"{path} does not exist: run `make train` first")
+        return inputs
+
 
 @dataclass(frozen=True)
 class Outcome:
