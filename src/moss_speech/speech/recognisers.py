@@ -44,17 +44,20 @@ class Whisper:
         """Words of each clip; clips above 30 s are heard in pieces of 30 s."""
         size = MAX_WINDOW_S * LISTENING.sample_rate_hz
         pieces = [
-            (index, clip[start : start + size])
+            (index, start, clip[start : start + size])
             for index, clip in enumerate(clips)
             for start in range(0, max(len(clip), 1), size)
         ]
-        pieces.sort(key=lambda piece: len(piece[1]))
-        heard: dict[int, list[str]] = {index: [] for index in range(len(clips))}
+        by_length = sorted(pieces, key=lambda piece: len(piece[2]))
+        heard: dict[tuple[int, int], str] = {}
         for start in range(0, len(pieces), BATCH_CLIPS):
-            batch = pieces[start : start + BATCH_CLIPS]
-            for (index, _), text in zip(batch, self._hear([x for _, x in batch]), strict=True):
-                heard[index].append(text)
-        return [normalise(" ".join(heard[index])) for index in range(len(clips))]
+            batch = by_length[start : start + BATCH_CLIPS]
+            texts = self._hear([piece[2] for piece in batch])
+            heard |= {piece[:2]: text for piece, text in zip(batch, texts, strict=True)}
+        return [
+            normalise(" ".join(heard[place] for place in sorted(heard) if place[0] == index))
+            for index in range(len(clips))
+        ]
 
     def _features(self, clip: Samples, window_s: int) -> NDArray[np.float32]:
         n_samples = window_s * LISTENING.sample_rate_hz
