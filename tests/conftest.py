@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from moss_speech.settings import settings, switch_off_telemetry
 
@@ -43,3 +44,19 @@ def catalogue_url(
         monkeypatch.setenv("MOSS_DATABASE_URL", url)
         settings.cache_clear()
     return settings().catalogue_url
+
+
+@pytest.fixture(scope="session")
+def tiny_run() -> Path:
+    """A workspace in which the preset tiny has run from corpus to report; treat it as read-only.
+
+    It is kept between sessions: DVC runs again only what the code or the preset changed.
+    """
+    from tests.workspace import ROOT, dvc, make_workspace
+
+    folder = ROOT / ".moss" / "tests" / "tiny"
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder.with_suffix(".lock")):
+        workspace = make_workspace(folder)
+        dvc(workspace, "repro")
+    return workspace

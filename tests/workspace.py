@@ -13,17 +13,24 @@ _DVC = "[core]\n    analytics = false\n    check_update = false\n    no_scm = tr
 
 
 def make_workspace(target: Path, preset: str = "tiny") -> Path:
-    """Copy the code into `target` and make params.yaml that preset."""
-    (target / ".dvc").mkdir(parents=True)
+    """Copy the code into `target` and make params.yaml that preset; what stages made stays."""
+    (target / ".dvc").mkdir(parents=True, exist_ok=True)
     (target / ".dvc" / "config").write_text(_DVC)
     for name in (*_CODE, ".dvcignore", "constraints.txt"):
         if (ROOT / name).is_dir():
+            shutil.rmtree(target / name, ignore_errors=True)
             skip = shutil.ignore_patterns("__pycache__", "*.egg-info", ".partial-*")
             shutil.copytree(ROOT / name, target / name, ignore=skip)
         else:
             shutil.copy(ROOT / name, target / name)
     shutil.copy(ROOT / "presets" / f"{preset}.yaml", target / "params.yaml")
     return target
+
+
+def copy_made(source: Path, target: Path) -> Path:
+    """A second workspace with the same code and outputs, without checkpoints and caches."""
+    skip = shutil.ignore_patterns("runs", ".moss", "cache", "tmp", "__pycache__")
+    return Path(shutil.copytree(source, target, ignore=skip))
 
 
 def environment(workspace: Path) -> dict[str, str]:
