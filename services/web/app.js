@@ -36,7 +36,7 @@ const showSound = (article, samples, rate, blob) => {
 };
 
 const figures = (usage, timings, firstMs, seconds) => {
-  const parts = [`first sound after ${Math.round(firstMs)} ms`];
+  const parts = [`first ${seconds ? "sound" : "word"} after ${Math.round(firstMs)} ms`];
   if (seconds) parts.push(`${seconds.toFixed(1)} s of speech`);
   if (seconds && timings) parts.push(`real-time factor ${(timings.total_s / seconds).toFixed(2)}`);
   if (usage) parts.push(`${usage.prompt_tokens} + ${usage.completion_tokens} rows`);
@@ -91,7 +91,7 @@ const answerTo = async (content, turn) => {
     history.push(question, { role: "assistant", ...said });
     say("");
   } catch (error) {
-    answer.remove();
+    turn.remove();
     say(error.message, true);
   } finally {
     enable(true);

@@ -34,7 +34,7 @@ export const wavFile = (samples, rate) => {
   return new Blob([view], { type: "audio/wav" });
 };
 
-// One bar every four pixels, as high as the loudest sample below it.
+// One bar every four pixels, as high as the loudest sample below it; the loudest fills the height.
 export const draw = (canvas, samples) => {
   const scale = window.devicePixelRatio || 1;
   const [width, height] = [canvas.clientWidth * scale, canvas.clientHeight * scale];
@@ -42,12 +42,13 @@ export const draw = (canvas, samples) => {
   const pen = canvas.getContext("2d");
   pen.fillStyle = getComputedStyle(canvas).color;
   const bars = Math.max(1, Math.floor(canvas.clientWidth / 4));
+  const loudest = samples.reduce((most, x) => Math.max(most, Math.abs(x)), 1e-3);
   for (let bar = 0; bar < bars; bar += 1) {
     const from = Math.floor((bar * samples.length) / bars);
     const to = Math.max(from + 1, Math.floor(((bar + 1) * samples.length) / bars));
     let peak = 0;
     for (let i = from; i < to && i < samples.length; i += 1) peak = Math.max(peak, Math.abs(samples[i]));
-    const tall = Math.max(2 * scale, peak * height);
+    const tall = Math.max(2 * scale, (peak / loudest) * height);
     pen.fillRect((bar * width) / bars, (height - tall) / 2, 2.4 * scale, tall);
   }
 };
