@@ -1,4 +1,6 @@
 import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
 import torch
@@ -8,7 +10,7 @@ from moss_speech.codec.readout import ENGLISH, Alphabet, CtcReadout
 from moss_speech.corpus.items import Utterance
 from moss_speech.params.fit import FitParams
 from moss_speech.params.train_tokenizer import TrainTokenizer
-from moss_speech.records import SilentTracker
+from moss_speech.records import SilentTracker, Tracker
 from moss_speech.training.launch import Fit
 from moss_speech.training.tokenizer import freeze_bottom, train_tokenizer
 from moss_speech.training.tokenizer_data import LengthBatches, Spoken, by_length, can_be_spelt
@@ -62,49 +64,47 @@ def spoken(n_items: int) -> list[Spoken]:
     return [Spoken(torch.randn(80, 8 * n).half(), n, [1 + n % 7, 2, 3]) for n in lengths]
 
 
-def train(folder, fit: FitParams) -> tuple[Encoder, CtcReadout]:
-    encoder = small_encoder(**{"quantize_vocab_size": P.codes, "lookahead_frames": 16})
-    encoder.train()
+def train(folder: Path, tracker: Tracker) -> tuple[Encoder, CtcReadout]:
+    encoder = small_encoder(quantize_vocab_size=P.codes, lookahead_frames=16)
     torch.manual_seed(1)
     readout = CtcReadout(CONFIG.d_model, P.readout_width, Alphabet(ENGLISH))
-    p = P.model_copy(update={"fit": fit})
-    train_tokenizer(encoder, readout, spoken(40), p, Fit(fit, 1, folder, SilentTracker()))
+    train_tokenizer(encoder, readout, spoken(40), P, Fit(FIT, 1, folder, tracker))
     return encoder, readout
 
 
-class Killed(BaseException):
+class KilledError(BaseException):
     pass
 
 
 class KillingTracker(SilentTracker):
-    """Dies with the process at a step of a curve."""
+    """Ends the run at a step of a curve, as a kill would: nothing is caught on the way out."""
 
     def __init__(self, curve: str, step: int) -> None:
         self.curve, self.step = curve, step
 
-    def metrics(self, values, step=0):
+    def metrics(self, values: Mapping[str, float], step: int = 0) -> None:
         if step == self.step and any(name.startswith(self.curve) for name in values):
-            raise Killed
+            raise KilledError
+
+
+@pytest.fixture(scope="module")
+def unbroken(tmp_path_factory) -> tuple[Encoder, CtcReadout]:
+    return train(tmp_path_factory.mktemp("unbroken"), SilentTracker())
 
 
 @pytest.mark.parametrize(("curve", "step"), [("train-readout/", 4), ("train/", 4)])
-def test_killed_and_resumed_training_gives_equal_weights(tmp_path, curve, step, monkeypatch):
-    whole, whole_readout = train(tmp_path / "whole", FIT)
-    killer = KillingTracker(curve, step)
-    with monkeypatch.context() as patch, pytest.raises(Killed):
-        patch.setattr(
-            SilentTracker, "metrics", lambda _, values, step=0: killer.metrics(values, step)
-        )
-        train(tmp_path / "broken", FIT)
-    resumed, resumed_readout = train(tmp_path / "broken", FIT)
-    for ours, theirs in ((whole, resumed), (whole_readout, resumed_readout)):
+def test_killed_and_resumed_training_gives_equal_weights(tmp_path, curve, step, unbroken):
+    with pytest.raises(KilledError):
+        train(tmp_path, KillingTracker(curve, step))
+    resumed = train(tmp_path, SilentTracker())
+    for ours, theirs in zip(unbroken, resumed, strict=True):
         wanted, found = ours.state_dict(), theirs.state_dict()
         assert all(torch.equal(wanted[name], found[name]) for name in wanted)
 
 
-def test_training_moves_encoder_and_codebook_and_leaves_positions(tmp_path):
+def test_training_moves_encoder_and_codebook_and_leaves_positions(unbroken):
     start = small_encoder(quantize_vocab_size=P.codes, lookahead_frames=16).state_dict()
-    trained = train(tmp_path, FIT)[0].state_dict()
+    trained = unbroken[0].state_dict()
     assert not torch.equal(start["layers.0.fc1.weight"], trained["layers.0.fc1.weight"])
     assert not torch.equal(start["codebook.weight"], trained["codebook.weight"])
     assert torch.equal(start["embed_positions.weight"], trained["embed_positions.weight"])
