@@ -30,7 +30,7 @@ class PageParams(Params):
     successes: int = Field(ge=0)
     """Right items with players."""
     spectrograms: int = Field(ge=0)
-    max_bytes: int = Field(ge=1_000_000, le=15_000_000)
+    max_bytes: int = Field(ge=0, le=15_000_000)
     """Players stop being added when the sound alone would outgrow this."""
 
 
