@@ -1,5 +1,7 @@
 import random
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -15,17 +17,16 @@ from flows._dvc import (
     StageFailedError,
     Workspace,
     changed_stages,
+    open_workspace,
 )
-from tests.flows.sleeping import write_params, write_workspace
+from moss_speech.records import Progress
+from moss_speech.settings import child_environment
+from moss_speech.storage import InUseError
+from tests.flows.sleeping import write_params
 
 ROOT = Path(__file__).parents[2]
 STAGES = ("a", "b", "c")
 GUARD = str(ROOT / "flows" / "_guard.py")
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    return write_workspace(tmp_path / "workspace")
 
 
 def reproduce_all(workspace: Workspace) -> dict[str, object]:
@@ -125,3 +126,60 @@ def test_twenty_kills_at_random_moments_leave_the_lock_whole(root: Path) -> None
         killer = threading.Timer(moments.uniform(0.3, 1.5), kill, (root, victim))
         failed += isinstance(overlap_and_kill(root, n, victim, killer), StageFailedError)
     assert failed >= 5, f"only {failed} of 20 kills hit a stage at work"
+
+
+def test_second_run_on_one_workspace_is_refused(root: Path) -> None:
+    second = open_workspace(root)
+    with open_workspace(root), pytest.raises(InUseError, match=r"the workspace .* is in use"):
+        second.__enter__()
+
+
+def test_ended_run_leaves_no_process_behind(root: Path) -> None:
+    with ThreadPoolExecutor(1) as pool, open_workspace(root) as workspace:
+        running = pool.submit(workspace.reproduce, "a", on_line=lambda _: None)
+        while not processes_of(root, "work.py", "a"):
+            time.sleep(0.02)
+        workspace.end()
+        assert isinstance(running.exception(), StageFailedError)
+    assert not processes_of(root, "work.py")
+
+
+def test_failed_stage_tells_its_own_error_and_how_to_resume(root: Path) -> None:
+    write_params(root, a="broken")
+    with pytest.raises(StageFailedError) as failed:
+        Workspace(root).reproduce("a", on_line=lambda _: None)
+    message = str(failed.value)
+    assert message.startswith("stage a: n is broken, must be a number")
+    assert "progress 3/4 asleep" in message
+    assert "`make train` goes on from here" in message
+    assert "n is broken" in (root / "runs" / "a" / "log.txt").read_text()
+
+
+def test_lines_reach_the_listener_while_the_stage_runs(root: Path) -> None:
+    heard: list[Progress] = []
+
+    def hear(line: str) -> None:
+        if progress := Progress.parse(line):
+            heard.append(progress)
+
+    assert Workspace(root).reproduce("a", on_line=hear) == "ran"
+    assert [p.done for p in heard] == [0, 1, 2, 3]
+    assert Workspace(root).reproduce("a", on_line=hear) == "unchanged"
+    assert Workspace(root).reproduce("a", force=True, on_line=hear) == "ran"
+
+
+def test_everything_ends_when_the_starter_is_killed(root: Path) -> None:
+    script = (
+        "from pathlib import Path; from flows._dvc import Workspace;"
+        f"Workspace(Path({str(root)!r})).reproduce('a')"
+    )
+    env = child_environment(PYTHONPATH=str(ROOT), MOSS_ROOT=str(root))
+    with subprocess.Popen([sys.executable, "-c", script], env=env) as starter:
+        while not processes_of(root, "work.py", "a"):
+            time.sleep(0.02)
+        starter.kill()
+    for _ in range(100):
+        if not processes_of(root, "work.py") and not processes_of(root, "dvc"):
+            return
+        time.sleep(0.05)
+    raise AssertionError("a stage outlived the process that started it")
