@@ -27,7 +27,10 @@ class Recogniser(Protocol):
 
 
 class Whisper:
-    """Whisper by CTranslate2, int8, greedy, English, windows as short as the clips allow."""
+    """Whisper by CTranslate2, int8, greedy, English, windows as short as the clips allow.
+
+    It writes timestamps, which are dropped: without them it repeats itself in short windows.
+    """
 
     def __init__(self, name: Literal["whisper-base", "whisper-tiny.en"], threads: int = 1) -> None:
         from faster_whisper import WhisperModel
@@ -73,14 +76,16 @@ class Whisper:
         window_s = min(MAX_WINDOW_S, steps * WINDOW_STEP_S)
         features = np.stack([self._features(clip, window_s) for clip in clips])
         encoded = self._model.model.encode(ctranslate2.StorageView.from_array(features))
-        prompt = [*self._tokenizer.sot_sequence, self._tokenizer.no_timestamps]
+        prompt = list(self._tokenizer.sot_sequence)
         results = self._model.model.generate(
             encoded,
             [prompt] * len(clips),
             beam_size=1,
             max_length=len(prompt) + MIN_TOKENS + int(MAX_TOKENS_PER_S * longest_s),
         )
-        return [self._tokenizer.decode(result.sequences_ids[0]) for result in results]
+        end = self._tokenizer.eot
+        words = [[i for i in result.sequences_ids[0] if i < end] for result in results]
+        return [self._tokenizer.decode(ids) for ids in words]
 
 
 class _Sphinx:
