@@ -44,7 +44,7 @@ class SpeechDecoder:
         """
         check_voice(voice, self.flow.config)
         codes_N = check_codes(codes, self.flow.config.n_codes)
-        mel_TM = self._mel(Piece(codes_N, future=None, n_dropped=0), voice)
+        mel_TM = self.mel(Piece(codes_N, future=None, n_dropped=0), voice)
         return _samples(self.vocoder(mel_TM.T[None]))
 
     def stream(self, voice: Voice) -> "DecodeStream":
@@ -52,8 +52,8 @@ class SpeechDecoder:
         check_voice(voice, self.flow.config)
         return DecodeStream(self, voice)
 
-    def _mel(self, piece: "Piece", voice: Voice) -> Tensor:
-        """Mel [T, M] of the codes after the voice's."""
+    def mel(self, piece: "Piece", voice: Voice) -> Tensor:
+        """Mel [T, M] of a piece, without the voice."""
         voice_N, per_code = torch.from_numpy(voice.codes), self.format.frames_per_code
         mel_1TM: Tensor = self.flow(
             torch.cat([voice_N, piece.codes_N])[None],
@@ -130,7 +130,7 @@ class DecodeStream:
             torch.tensor([future]) if future else None,
             start,
         )
-        mel_TM = self._decoder._mel(piece, self._voice)[(self._n_spoken - start) * per_code :]
+        mel_TM = self._decoder.mel(piece, self._voice)[(self._n_spoken - start) * per_code :]
         self._n_spoken = end
         return _samples(self._decoder.vocoder.push(mel_TM.T[None], self._vocoder_state))
 
