@@ -73,8 +73,9 @@ def refused_fields(error: ValidationError) -> ApiError:
     return invalid(f"{param or 'the body'}: {first['msg']}", param)
 
 
-async def answer_api_error(_: Request, error: Exception) -> JSONResponse:
-    """Turn an `ApiError` into its HTTP answer."""
+async def answer_api_error(request: Request, error: Exception) -> JSONResponse:
+    """Count an `ApiError` and turn it into its HTTP answer."""
     assert isinstance(error, ApiError)
+    request.app.state.runtime.metrics.refused(error.code)
     headers = {} if error.retry_after_s is None else {"retry-after": str(error.retry_after_s)}
     return JSONResponse(error.body(), error.status, headers)

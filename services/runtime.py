@@ -81,7 +81,6 @@ class Runtime:
     def answer(self, source: EventSource, output: str) -> Answering:
         """Queue an answer for the engine; a 503 `ApiError` if the queue is full."""
         if self._admitted > self._max_waiting:
-            self.metrics.refused("overloaded")
             raise ApiError(
                 503,
                 f"{self._admitted} answers are under way or waiting, at most "

@@ -24,7 +24,7 @@ def test_each_unusable_question_is_refused_with_value_and_range() -> None:
     fine = speech_like(1.0, RATE_HZ)
     broken = fine.copy()
     broken[7] = np.nan
-    cases = {
+    cases: dict[str, tuple[np.ndarray, str]] = {
         "audio_empty": (np.zeros(0), "must be mono with samples"),
         "audio_too_short": (fine[:1600], "lasts 0.10 s, must be 0.2..30 s"),
         "audio_too_long": (np.tile(fine, 31), "lasts 31.0 s, must be 0.2..30 s"),

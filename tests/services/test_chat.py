@@ -194,6 +194,8 @@ def test_health_and_metrics_answer_and_count(server: Server) -> None:
     metrics = httpx.get(f"{server.url}/metrics").text
     assert 'moss_answers_total{finish="' in metrics
     assert "moss_first_seconds_bucket" in metrics
+    assert post(server, {"model": "gpt"}).status_code == 404
+    assert 'moss_refused_total{code="model_not_found"}' in httpx.get(f"{server.url}/metrics").text
 
 
 def test_logs_carry_no_words_of_the_conversation(server: Server) -> None:

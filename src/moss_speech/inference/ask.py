@@ -1,13 +1,15 @@
 """One recorded question to one recorded answer, for the shell."""
 
+import io
 from dataclasses import dataclass
 from pathlib import Path
 
-from moss_speech.audio import write_audio
+from moss_speech.audio import LISTENING, write_audio
 from moss_speech.bundle import Bundle
 from moss_speech.inference.engine import Engine
 from moss_speech.inference.questions import read_question
 from moss_speech.inference.turns import Reply, Turn
+from moss_speech.storage import write_bytes
 
 
 @dataclass(frozen=True)
@@ -28,13 +30,11 @@ def ask(model: Path, question: Path, answer: Path | None, seed: int = 0) -> AskR
         raise ValueError(f"{answer} ends in {answer.suffix!r}, must end in .wav or .flac")
     if not question.is_file():
         raise ValueError(f"{question} is missing")
+    turn = Turn("user", audio=read_question(question), sample_rate_hz=LISTENING.sample_rate_hz)
     engine = Engine(Bundle.open(model))
-    turn = Turn(
-        "user",
-        audio=read_question(question, engine.limits),
-        sample_rate_hz=engine.listening_rate_hz,
-    )
     reply = engine.reply([turn], "text" if answer is None else "audio", seed=seed)
     if answer is not None:
-        write_audio(answer, reply.audio, reply.sample_rate_hz)
+        file = io.BytesIO()
+        write_audio(file, reply.audio, reply.sample_rate_hz, format=answer.suffix[1:].upper())
+        write_bytes(answer, file.getvalue())
     return AskResult(reply, answer)
