@@ -7,8 +7,11 @@ from prefect.artifacts import create_link_artifact, create_markdown_artifact, cr
 from prefect.cache_policies import NO_CACHE
 
 from flows._stages import StageReport, busy_seconds
+from moss_speech.evaluation.report import write_page
 from moss_speech.params.gates import Gates
+from moss_speech.registry.curves import training_curves
 from moss_speech.registry.gates import may_register
+from moss_speech.registry.lineage import record_data
 from moss_speech.registry.promotion import offer
 from moss_speech.registry.versions import Candidate, register_candidate
 from moss_speech.storage import read_json
@@ -24,6 +27,7 @@ def offer_bundle(root: Path, parent_run: str, gates: Gates, promote: bool) -> st
         bundle=root / "models" / "bundle",
         metrics=read_json(reports / "metrics.json"),
         report=reports / "evaluation",
+        dataset=record_data(root / "data" / "corpus", root / "data" / "clean"),
     )
     version = register_candidate(candidate, parent_run)
     if not promote:
@@ -52,8 +56,8 @@ def publish(root: Path, parent_run: str, reports: list[StageReport], verdict: st
     create_table_artifact(accuracy_rows(root), "accuracy", "Right answers on the test split")
     run = {"verdict": verdict, "seconds in stages": round(busy_seconds(reports), 1)}
     create_table_artifact([run], "verdict", "What became of the bundle")
-    report = (root / "reports" / "evaluation" / "report.html").resolve()
-    create_link_artifact(report.as_uri(), "report.html", "report", "Figures, plots and sound")
+    page = write_page(root, training_curves(parent_run))
+    create_link_artifact(page.as_uri(), page.name, "report", "Figures, plots and sound")
     note = f"MLflow run `{parent_run}`; `make ui` shows it"
     create_markdown_artifact(note, "mlflow-run", "Curves, params and files of every stage")
     get_run_logger().info("%s", verdict)

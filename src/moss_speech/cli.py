@@ -206,11 +206,16 @@ def _config(source: Any) -> Any:
 
 @report_app.command("latest")
 @plain_errors
-def report_latest(as_json: Json = False) -> None:
+def report_latest(
+    as_json: Json = False,
+    open_page: Annotated[bool, typer.Option("--open", help="Open the page in a browser")] = False,
+) -> None:
     """Figures of the newest evaluation."""
     from moss_speech.evaluation.report import latest_report
 
     found = latest_report(settings().root)
+    if open_page:
+        typer.launch(str(settings().root / "reports" / "report.html"))
     if as_json:
         typer.echo(json.dumps(found))
         return
