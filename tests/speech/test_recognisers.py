@@ -13,7 +13,9 @@ TEXTS = ["the answer is seven", "that is a dog", "the opposite is winter"]
 @pytest.fixture(scope="module")
 def clips():
     joe = open_synthesiser("piper", 3)
-    return [resample(joe.say(t, "joe", Manner(rate=0.85)), SPEAKING.sample_rate_hz, HZ) for t in TEXTS]
+    return [
+        resample(joe.say(t, "joe", Manner(rate=0.85)), SPEAKING.sample_rate_hz, HZ) for t in TEXTS
+    ]
 
 
 @pytest.fixture(scope="module")

@@ -44,7 +44,7 @@ def test_faster_speech_is_shorter(name):
 
 def test_missing_program_names_the_package_to_install(monkeypatch):
     monkeypatch.setattr(base.shutil, "which", lambda name: None)
-    with pytest.raises(RuntimeError, match="espeak-ng is missing: apt-get install espeak-ng"):
+    with pytest.raises(FileNotFoundError, match="espeak-ng is missing: apt-get install espeak-ng"):
         ipa("hello", "en-us")
 
 

@@ -153,7 +153,8 @@ def _summary(cleaning: Cleaning, utterances: list[Utterance]) -> dict[str, Any]:
 def _by_synthesizer(heard: list[tuple[Utterance, Heard]]) -> dict[str, dict[str, float]]:
     groups: dict[str, list[tuple[Utterance, Heard]]] = {}
     for u, h in heard:
-        groups.setdefault(u.tags.get("synthesizer", u.role), []).append((u, h))
+        if "flaw" not in u.tags:
+            groups.setdefault(u.tags.get("synthesizer", u.role), []).append((u, h))
     return {name: _figures(group) for name, group in sorted(groups.items())}
 
 

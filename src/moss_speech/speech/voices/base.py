@@ -36,9 +36,9 @@ class Synthesiser(Protocol):
 
 
 def run_program(command: Sequence[str], package: str) -> bytes:
-    """Standard output of a program; `RuntimeError` names the apt package if it is missing."""
+    """Standard output of a program; `FileNotFoundError` names the apt package if it is missing."""
     if shutil.which(command[0]) is None:
-        raise RuntimeError(f"program {command[0]} is missing: apt-get install {package}")
+        raise FileNotFoundError(f"program {command[0]} is missing: apt-get install {package}")
     done = subprocess.run(command, capture_output=True, timeout=PROGRAM_TIMEOUT_S, check=False)
     if done.returncode != 0:
         message = done.stderr.decode(errors="replace").strip()
