@@ -71,6 +71,11 @@ def test_the_mean_of_both_judges_is_the_value():
     assert (wrong.value, wrong.codes) == (0, True)
 
 
+def test_an_answer_without_codes_is_wrong_by_every_measure():
+    verdict = Scorer(ANSWERS).verdict(spoken("", "", ""))
+    assert (verdict.value, verdict.whisper, verdict.sphinx, verdict.codes) == (0, *[False] * 3)
+
+
 def test_text_must_be_the_whole_answer():
     scorer = Scorer(ANSWERS)
     assert scorer.verdict(Record(item(reply="text"), text="it is green")).value == 1

@@ -128,7 +128,7 @@ class Run:
         strings = [r for r in spoken if r.item.cell in REPEAT_TITLES]
         heard = self._heard(closed, self.suite.answers)
         heard |= self._heard(strings, [r.item.expected for r in strings])
-        nearest = self._nearest([r for r in closed if r.codes])
+        nearest = self._nearest([r for r in closed if r.item.cell != "ceiling"])
         return [
             dataclasses.replace(r, **heard.get(r.item.id, {}), **nearest.get(r.item.id, {}))
             for r in records
@@ -229,21 +229,22 @@ class Run:
         return {r.item.id: dataclasses.asdict(heard.get(r.audio or "", _NOTHING)) for r in records}
 
     def _nearest(self, records: Sequence[Record]) -> dict[str, dict[str, Any]]:
+        """The known answer that each item's codes resemble; none where no codes were said."""
         known = [
             u
             for u in self.utterances.values()
             if u.role == "answer" and u.for_training and u.text in self.suite.answers
         ]
+        if not known:
+            return {}
         store = CodeStore.open(self._inputs.codes)
         same = store.codec_digest == self.bundle.codec.digest
         codes = store if same else Ears.listen(self.bundle.codec, known, report_progress).codes
-        found = KnownAnswers([(u.text, codes[u.id]) for u in known]).nearest(
-            [r.codes for r in records]
-        )
-        return {
-            r.item.id: {"nearest": near.answer, "nearest_edits": near.edits}
-            for r, near in zip(records, found, strict=True)
-        }
+        answers = KnownAnswers([(u.text, codes[u.id]) for u in known])
+        said = [r for r in records if r.codes]
+        found = zip(said, answers.nearest([r.codes for r in said]), strict=True)
+        near = {r.item.id: {"nearest": n.answer, "nearest_edits": n.edits} for r, n in found}
+        return {r.item.id: near.get(r.item.id, {"nearest": ""}) for r in records}
 
 
 def _rendition_item(cell: str, u: Utterance) -> Item:

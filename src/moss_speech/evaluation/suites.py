@@ -123,8 +123,8 @@ class Suite:
         self, utterances: Mapping[str, Utterance], dialogues: Sequence[Dialogue], seed: int
     ) -> None:
         self.utterances, self.seed = utterances, seed
-        self._repeats = [d for d in dialogues if d.tags["category"] == REPEAT_CATEGORY]
-        self.dialogues = [d for d in dialogues if d.tags["category"] != REPEAT_CATEGORY]
+        self._repeats = [d for d in dialogues if d.tags.get("category", "") == REPEAT_CATEGORY]
+        self.dialogues = [d for d in dialogues if d.tags.get("category", "") != REPEAT_CATEGORY]
         trained = [u for u in utterances.values() if u.for_training]
         self.trained_synthesizers = {synthesizer(u) for u in trained}
         self._trained_texts = {u.text for u in trained}
@@ -230,7 +230,7 @@ class Suite:
         answer = d.turns[-1].text
         return (
             d.split == cell.wording
-            and cell.taught in ("any", d.tags["taught"])
+            and cell.taught in ("any", d.tags.get("taught", "speech"))
             and not (cell.unspoken_answer and self._was_spoken(answer))
         )
 
@@ -249,11 +249,11 @@ class Suite:
             reply=cell.reply,
             question=d.turns[0].text,
             expected=d.turns[-1].text,
-            fact=d.tags["fact"],
+            fact=d.tags.get("fact", d.id),
             voice=voice,
-            wording=d.tags["wording"],
+            wording=d.tags.get("wording", ""),
             utterance=id,
-            chance=self._chance[d.tags["category"]],
+            chance=self._chance[d.tags.get("category", "")],
         )
 
 
@@ -267,5 +267,5 @@ def _repeat(cell: str, ask: Channel, reply: Channel, u: Utterance, words: str) -
 def _chances(dialogues: Iterable[Dialogue]) -> dict[str, float]:
     answers: dict[str, set[str]] = {}
     for d in dialogues:
-        answers.setdefault(d.tags["category"], set()).add(d.turns[-1].text)
+        answers.setdefault(d.tags.get("category", ""), set()).add(d.turns[-1].text)
     return {category: 1 / len(found) for category, found in answers.items()}
