@@ -17,7 +17,10 @@ from tests.services.conftest import Server, free_port, start
 from tests.tiny_bundle import spoken
 
 pytestmark = pytest.mark.timeout(400)
-SPOKEN = {"modalities": ["text", "audio"], "audio": {"voice": "assistant", "format": "wav"}}
+SPOKEN: dict[str, Any] = {
+    "modalities": ["text", "audio"],
+    "audio": {"voice": "assistant", "format": "wav"},
+}
 
 
 def file_of(samples: np.ndarray, rate_hz: int = 16000, kind: str = "WAV") -> str:
