@@ -34,7 +34,7 @@ class Ears:
             some = all_of_them[start : start + _HEARD_AT_ONCE]
             heard = codec.encode([read_audio(u.audio, rate_hz) for u in some])
             codes |= {u.id: c for u, c in zip(some, heard, strict=True)}
-            progress(len(codes), len(all_of_them), "questions heard")
+            progress(len(codes), len(all_of_them), "clips heard")
         return cls(codes)
 
 

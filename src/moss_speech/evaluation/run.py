@@ -207,11 +207,11 @@ class Run:
         """True renditions through codes and decoder, without the language model."""
         voice = self.bundle.voices[self.engine.voices[0]]
         records = []
-        for done, u in enumerate(self._renditions, start=1):
+        for u in self._renditions:
             codes = tuple(self.ears.codes[u.id].tolist())
             name = self._keep(codes, self.bundle.decoder.decode(codes, voice))
             records.append(Record(_rendition_item("resynthesis", u), codes=codes, audio=name))
-            report_progress(done, len(self._renditions), "renditions decoded")
+        report_progress(len(records), len(records), "renditions decoded")
         return records
 
     def _heard(
