@@ -1,0 +1,107 @@
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from typer.testing import CliRunner
+
+from moss_speech.cli import app
+from moss_speech.settings import settings
+from tests.workspace import ROOT, make_workspace
+
+
+@pytest.fixture
+def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    root = make_workspace(tmp_path / "workspace")
+    monkeypatch.setenv("MOSS_ROOT", str(root))
+    monkeypatch.setenv("MOSS_ASSETS_FOLDER", str(ROOT / ".moss" / "assets"))
+    settings.cache_clear()
+    yield root
+    settings.cache_clear()
+
+
+def test_help_lists_every_command() -> None:
+    shown = CliRunner().invoke(app, ["--help"]).stdout
+    for command in ("data", "train", "evaluate", "ask", "serve", "plan", "report", "doctor"):
+        assert command in shown
+
+
+def test_unknown_stage_is_one_line_and_exit_code_one(workspace: Path) -> None:
+    done = CliRunner().invoke(app, ["train", "trian"])
+    assert done.exit_code == 1
+    assert "no stage 'trian'; dvc.yaml has corpus" in done.stderr
+
+
+def test_ask_without_a_champion_says_what_to_do(workspace: Path) -> None:
+    done = CliRunner().invoke(app, ["ask", "question.wav", "answer.wav"])
+    assert done.exit_code == 1
+    assert "no champion yet: `make train`" in done.stderr
+
+
+def test_report_before_any_evaluation_says_what_to_do(workspace: Path) -> None:
+    done = CliRunner().invoke(app, ["report", "latest", "--json"])
+    assert done.exit_code == 1
+    assert "metrics.json does not exist" in done.stderr
+
+
+def test_report_prints_the_figures_for_programs(workspace: Path) -> None:
+    figure = {"value": 0.9, "ci95": [0.8, 0.95], "n": 100}
+    (workspace / "reports").mkdir()
+    (workspace / "reports" / "metrics.json").write_text(json.dumps({"accuracy": {"s2s": figure}}))
+    done = CliRunner().invoke(app, ["report", "latest", "--json"])
+    assert json.loads(done.stdout)["accuracy"]["s2s"] == figure
+    assert "0.900" in CliRunner().invoke(app, ["report", "latest"]).stdout
+
+
+def test_plan_counts_the_published_model_without_memory(workspace: Path) -> None:
+    done = CliRunner().invoke(app, ["plan", "paper", "--json"])
+    assert done.exit_code == 0, done.stderr
+    assert json.loads(done.stdout)["parameters"] > 9e9
+
+
+def test_plan_refuses_an_unknown_preset(workspace: Path) -> None:
+    done = CliRunner().invoke(app, ["plan", "papre"])
+    assert done.exit_code == 1
+    assert "no preset 'papre'; there are demo, finetune, paper, tiny, params" in done.stderr
+
+
+def test_port_in_use_is_refused_before_anything_starts(workspace: Path) -> None:
+    import socket
+
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        done = CliRunner().invoke(app, ["serve", "--port", str(port)])
+    assert done.exit_code == 1
+    assert f"port {port} is in use" in done.stderr
+
+
+@pytest.mark.skipif(shutil.which("espeak-ng") is None, reason="no espeak-ng is installed")
+def test_data_check_keeps_speech_and_names_what_is_wrong(workspace: Path, tmp_path: Path) -> None:
+    import subprocess
+
+    folder = tmp_path / "recordings"
+    folder.mkdir()
+    subprocess.run(
+        ["espeak-ng", "-w", str(folder / "good.wav"), "the grass is green today"], check=True
+    )
+    soundfile.write(folder / "silent.wav", np.zeros(24000), 24000)
+    (folder / "broken.wav").write_bytes(b"no audio")
+    for name in ("good", "silent", "broken"):
+        (folder / f"{name}.txt").write_text("the grass is green today")
+    done = CliRunner().invoke(app, ["data", "check", str(folder)])
+    lines = {line.split()[1]: line for line in done.stdout.splitlines()}
+    assert lines["recordings-good"].startswith("kept")
+    assert "decode" in lines["recordings-broken"]
+    assert lines["recordings-silent"].startswith("rejected")
+    assert done.exit_code == 1
+
+
+def test_data_check_of_an_empty_folder_names_it(workspace: Path, tmp_path: Path) -> None:
+    done = CliRunner().invoke(app, ["data", "check", str(tmp_path)])
+    assert done.exit_code == 1
+    assert f"folder {tmp_path} holds no .wav or .flac file" in done.stderr
