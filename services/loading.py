@@ -3,11 +3,13 @@
 from contextlib import suppress
 
 import numpy as np
+import torch
 
 from moss_speech.bundle import Bundle
 from moss_speech.inference.engine import Engine
 from moss_speech.inference.turns import QuestionError, Turn
 from moss_speech.registry.fetch import find_model
+from moss_speech.settings import Settings
 from services.metrics import Metrics
 from services.runtime import ModelInfo, Runtime
 
@@ -27,11 +29,12 @@ def warm_up(engine: Engine) -> None:
     engine.reply([Turn("user", text="hello")], seed=0, max_rows=WARM_UP_ROWS)
 
 
-def load_runtime(model: str, max_waiting: int) -> Runtime:
+def load_runtime(chosen: Settings) -> Runtime:
     """Everything that the routes need, ready to answer."""
-    found = find_model(model)
+    torch.set_num_threads(chosen.threads)
+    found = find_model(chosen.model)
     bundle = Bundle.open(found.folder)
     engine = Engine(bundle)
     warm_up(engine)
     version = "local" if found.version is None else str(found.version)
-    return Runtime(engine, ModelInfo(NAME, version, bundle.digest), Metrics(), max_waiting)
+    return Runtime(engine, ModelInfo(NAME, version, bundle.digest), Metrics(), chosen.max_waiting)

@@ -32,7 +32,7 @@ class MossSpeech:
         from services.app import install
         from services.loading import load_runtime
 
-        install(app, load_runtime(settings().model, settings().max_waiting))
+        install(app, load_runtime(settings()))
 
     def __is_ready__(self) -> bool:
         """Whether the model is loaded."""

@@ -38,6 +38,8 @@ class Settings(BaseSettings):
     """MLflow run that the runs of stages are filed under; the flow sets it."""
     model: str = "models:/moss-speech@champion"
     """What the service loads: a registry address or a bundle folder."""
+    threads: int = Field(default=1, ge=1)
+    """CPU threads that an answer is computed with; small models are fastest with one."""
     max_waiting: int = Field(default=8, ge=0)
     """Answers that may wait in the service beside the one under way; more are refused."""
     device: Literal["cpu", "cuda"] = "cpu"

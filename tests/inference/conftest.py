@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import pytest
+import torch
 
 from moss_speech.bundle import Bundle
 from moss_speech.inference.engine import Engine
@@ -14,4 +15,5 @@ def bundle_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def engine(bundle_folder: Path) -> Engine:
+    torch.set_num_threads(1)  # tiny matrices: more threads only wait for each other
     return Engine(Bundle.open(bundle_folder))

@@ -4,11 +4,14 @@ import io
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
+
 from moss_speech.audio import LISTENING, write_audio
 from moss_speech.bundle import Bundle
 from moss_speech.inference.engine import Engine
 from moss_speech.inference.questions import read_question
 from moss_speech.inference.turns import Reply, Turn
+from moss_speech.settings import settings
 from moss_speech.storage import write_bytes
 
 
@@ -30,6 +33,7 @@ def ask(model: Path, question: Path, answer: Path | None, seed: int = 0) -> AskR
         raise ValueError(f"{answer} ends in {answer.suffix!r}, must end in .wav or .flac")
     if not question.is_file():
         raise ValueError(f"{question} is missing")
+    torch.set_num_threads(settings().threads)
     turn = Turn("user", audio=read_question(question), sample_rate_hz=LISTENING.sample_rate_hz)
     engine = Engine(Bundle.open(model))
     reply = engine.reply([turn], "text" if answer is None else "audio", seed=seed)
