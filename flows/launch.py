@@ -23,7 +23,7 @@ from moss_speech.doctor import require_ready
 from moss_speech.params.presets import use_preset
 from moss_speech.params.sections import load_pipeline
 from moss_speech.settings import settings, switch_off_telemetry
-from moss_speech.storage import InUseError
+from moss_speech.storage import InUseError, exclusive
 
 _RUN_ID = re.compile(r"UUID: ([0-9a-f-]{36})")
 _LOG_LINE = re.compile(r"^▪\s+[\d:.]+\s+\S{12} (?P<message>.*)$")
@@ -46,6 +46,7 @@ def _prefect() -> Iterator[str]:
     with ExitStack() as stack:
         api = settings().prefect_api_url
         if api is None:
+            stack.enter_context(exclusive(settings().state / "launch.lock", "make train"))
             print("starting Prefect ...", flush=True)
             api = stack.enter_context(embedded_server())
             stack.enter_context(embedded_worker(api))
