@@ -28,6 +28,8 @@ from moss_speech.storage import InUseError, exclusive
 _RUN_ID = re.compile(r"UUID: ([0-9a-f-]{36})")
 _LOG_LINE = re.compile(r"^▪\s+[\d:.]+\s+\S{12} (?P<message>.*)$")
 
+_FINAL = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
+
 
 def nothing_to_do() -> str | None:
     """Why there is nothing to train; None if there is."""
@@ -80,7 +82,8 @@ def _watch(api: str, parameters: dict[str, Any]) -> str:
                 _show(line)
     except KeyboardInterrupt:
         stopped = {"type": "CANCELLED", "message": "stopped at the terminal"}
-        ask(api, f"flow_runs/{run_id}/set_state", {"state": stopped, "force": True})
+        if run_id:
+            ask(api, f"flow_runs/{run_id}/set_state", {"state": stopped, "force": True})
         raise
     finally:
         end_guarded(process)
@@ -107,9 +110,18 @@ def _table(rows: list[dict[str, Any]]) -> None:
     Console(width=100).print(table)
 
 
+def _final_state(api: str, run_id: str) -> dict[str, Any]:
+    """The state that the run ended in; the log may have ended before the run did."""
+    while True:
+        state: dict[str, Any] = ask(api, f"flow_runs/{run_id}")["state"]
+        if state["type"] in _FINAL:
+            return state
+        time.sleep(2)
+
+
 def _summary(api: str, run_id: str, started_s: float) -> bool:
     """Print stages, figures and verdict; whether the run ended well."""
-    state = ask(api, f"flow_runs/{run_id}")["state"]
+    state = _final_state(api, run_id)
     for key in ("stages", "accuracy"):
         if rows := _artifact(api, key, run_id):
             print()
