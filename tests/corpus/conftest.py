@@ -3,10 +3,13 @@
 from pathlib import Path
 
 import pytest
+import torch
 
 from moss_speech.params.base import load_section
 from moss_speech.params.clean import Clean
 from moss_speech.params.corpus import Corpus, Embedded
+
+torch.set_num_threads(1)  # clips are short: more threads only wait for each other
 
 PRESETS = Path(__file__).parents[2] / "presets"
 
