@@ -6,12 +6,14 @@ Everything that is started here is stopped here.
 """
 
 import json
+import logging
 import re
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -26,7 +28,7 @@ from moss_speech.settings import settings, switch_off_telemetry
 from moss_speech.storage import InUseError, exclusive
 
 _RUN_ID = re.compile(r"UUID: ([0-9a-f-]{36})")
-_LOG_LINE = re.compile(r"^▪\s+[\d:.]+\s+\S{12} (?P<message>.*)$")
+_PREFECTS_OWN = ("Finished in state", "Created task run", "Executing")
 
 _FINAL = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
 
@@ -56,12 +58,24 @@ def _prefect() -> Iterator[str]:
         yield api
 
 
-def _show(line: str) -> None:
-    """Print the message of a log line; events of the run are left to the UI."""
-    if match := _LOG_LINE.match(line):
-        print(match["message"], flush=True)
-    elif line and line[0] in " \t":
-        print(line.strip(), flush=True)
+def _show_log(api: str, run_id: str, shown: int) -> int:
+    """Print what the run's tasks have logged since the `shown` first lines; how many are now."""
+    logs = {"flow_run_id": {"any_": [run_id]}, "level": {"ge_": logging.INFO}}
+    query = {"logs": logs, "sort": "TIMESTAMP_ASC", "limit": 200, "offset": shown}
+    lines = ask(api, "logs/filter", query) or []
+    for line in lines:
+        if line["name"] == "prefect.task_runs" and not line["message"].startswith(_PREFECTS_OWN):
+            print(line["message"], flush=True)
+    return shown + len(lines)
+
+
+def _run_id(process: "subprocess.Popen[str]", output: Path) -> str:
+    """The id of the run, once the command has printed it."""
+    while (match := _RUN_ID.search(output.read_text())) is None:
+        if process.poll() is not None:
+            raise RuntimeError(f"prefect deployment run failed:\n{output.read_text()[-2000:]}")
+        time.sleep(0.2)
+    return match[1]
 
 
 def _watch(api: str, parameters: dict[str, Any]) -> str:
@@ -69,27 +83,32 @@ def _watch(api: str, parameters: dict[str, Any]) -> str:
     name = "train-pipeline/train-pipeline"
     command = [sys.executable, "-m", "prefect", "deployment", "run", name, "--watch"]
     command += ["--params", json.dumps(parameters)]
-    env = prefect_environment(api)
-    process = start_guarded(command, settings().root, env, subprocess.PIPE)
-    run_id, lines = "", []
+    output = settings().state / "prefect" / "watch.log"
+    output.parent.mkdir(parents=True, exist_ok=True)
+    with output.open("w") as kept:
+        env = prefect_environment(api)
+        process = start_guarded(command, settings().root, env, kept)
+        try:
+            run_id = _run_id(process, output)
+            print(f"Prefect: {api.removesuffix('/api')}/runs/flow-run/{run_id}", flush=True)
+            _follow(api, run_id, process)
+        finally:
+            end_guarded(process)
+    return run_id
+
+
+def _follow(api: str, run_id: str, process: "subprocess.Popen[str]") -> None:
+    """Show the log while the watching command runs; Ctrl-C cancels the run."""
+    shown = 0
     try:
-        for line in map(str.rstrip, process.stdout or ()):
-            lines.append(line)
-            if not run_id and (match := _RUN_ID.search(line)):
-                run_id = match[1]
-                print(f"Prefect: {api.removesuffix('/api')}/runs/flow-run/{run_id}", flush=True)
-            elif run_id:
-                _show(line)
+        while process.poll() is None:
+            shown = _show_log(api, run_id, shown)
+            time.sleep(1)
+        _show_log(api, run_id, shown)
     except KeyboardInterrupt:
         stopped = {"type": "CANCELLED", "message": "stopped at the terminal"}
-        if run_id:
-            ask(api, f"flow_runs/{run_id}/set_state", {"state": stopped, "force": True})
+        ask(api, f"flow_runs/{run_id}/set_state", {"state": stopped, "force": True})
         raise
-    finally:
-        end_guarded(process)
-    if not run_id:
-        raise RuntimeError("prefect deployment run failed:\n" + "\n".join(lines[-15:]))
-    return run_id
 
 
 def _artifact(api: str, key: str, run_id: str) -> Any:
