@@ -1,10 +1,12 @@
 """`python -m moss_speech.stages NAME`: run one stage as dvc.yaml declares it."""
 
 import importlib
+import logging
 import resource
 import sys
 import time
 import traceback
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +31,7 @@ _PLAIN = (ValueError, ArithmeticError, OSError, InUseError)
 
 def _run(stage: Declaration, params: dict[str, Any], root: Path) -> None:
     module = importlib.import_module(f"moss_speech.stages.{stage.name}")
+    _silence_lightning()
     p = validate_section(params[stage.name], module.Section, f"params.yaml: {stage.name}")
     digests = input_digests(stage)
     mark = fingerprint(stage, params, digests)
@@ -43,6 +46,12 @@ def _run(stage: Declaration, params: dict[str, Any], root: Path) -> None:
         tracker.params(params[stage.name])
         io = StageIO(stage.inputs, stage.output, folder / mark, tracker, params["seed"])
         module.run(p, io)
+
+
+def _silence_lightning() -> None:
+    """Its hints and notices; warnings of ours and of torch stay. It must be imported already."""
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", module="lightning")
 
 
 def _keep_usage(folder: Path) -> None:
