@@ -77,6 +77,12 @@ def test_codes_and_mel_of_a_sequence_stay_together(tmp_path):
             assert (int(code), tuple(frames.flatten().tolist())) in frames_by_code
 
 
+def test_clips_without_codes_are_counted_and_named(tmp_path):
+    with pytest.raises(ValueError, match="1 of 8 clips have no codes, such as joe-answer-2"):
+        corpus = clips(tmp_path)
+        corpus.check_codes({*corpus.answers, *corpus.assistant, *corpus.others} - {"joe-answer-2"})
+
+
 def test_held_out_answers_are_never_drawn(tmp_path):
     corpus = clips(tmp_path)
     assert corpus.answers == [f"joe-answer-{i}" for i in range(3)]

@@ -30,6 +30,7 @@ def run(p: TrainDecoder, io: StageIO) -> None:
     )
     flow = FlowNetwork(config)
     clips = Clips.open(io.inputs["clean"], settings().root, SPEAKING)
+    clips.check_codes(codes)
     how = Fit(p.fit, io.seed, io.run_folder, io.tracker, settings().device, "decoder")
     train_decoder(flow, clips, codes.__getitem__, p, how)
     with fresh_dir(io.output) as out:

@@ -4,7 +4,7 @@ Shapes: S samples · T mel frames · M mel bands.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from functools import lru_cache
 from pathlib import Path
 
@@ -44,6 +44,14 @@ class Clips:
     def open(cls, clean: Path, root: Path, format: AudioFormat) -> "Clips":
         """The training clips of a clean folder; audio paths are relative to `root`."""
         return cls(open_utterances(clean).values(), root, format)
+
+    def check_codes(self, have: Container[str]) -> None:
+        """Raise `ValueError` if a clip has no codes."""
+        if missing := [clip for clip in self._items if clip not in have]:
+            raise ValueError(
+                f"{len(missing)} of {len(self._items)} clips have no codes, such as {missing[0]}: "
+                "the codes are of another corpus, run encode_corpus again"
+            )
 
     def groups(self, answers: float, others: float) -> list[tuple[float, dict[str, list[str]]]]:
         """Groups with clips, each with its share of the draws and its clips by speaker."""
