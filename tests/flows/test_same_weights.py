@@ -33,7 +33,8 @@ def test_flow_makes_the_same_bytes_as_dvc_and_then_starts_nothing(
     done = launch(workspace)
     assert done.returncode == 0, (done.stdout + done.stderr)[-5000:]
     assert outputs(workspace) == outputs(tiny_run)
-    assert "promoted" in done.stdout
+    assert "version 1 promoted" in done.stdout
+    assert "train_tokenizer: 100 %" in done.stdout
     left = [p.pid for p in psutil.process_iter() if str(workspace) in " ".join(p.cmdline())]
     assert left == []
     again = launch(workspace)

@@ -2,6 +2,7 @@
 
 import importlib
 import logging
+import os
 import resource
 import sys
 import time
@@ -23,7 +24,6 @@ from moss_speech.stages.runner import (
 )
 from moss_speech.storage import InUseError, exclusive, write_bytes, write_json
 
-_STARTED_S = time.time()
 _WHOSE = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
 _PLAIN = (ValueError, ArithmeticError, OSError, InUseError)
 """Errors whose message says all; any other prints its traceback as well."""
@@ -54,10 +54,17 @@ def _silence_lightning() -> None:
     warnings.filterwarnings("ignore", module="lightning")
 
 
+def _started_s() -> float:
+    """When this process started, in seconds since the epoch."""
+    ticks = int(Path("/proc/self/stat").read_text().rsplit(")", 1)[1].split()[19])
+    age_s = time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
+    return time.time() - age_s
+
+
 def _keep_usage(folder: Path) -> None:
     """What the run cost, beside the outputs: it differs from run to run."""
     peak_kb = sum(resource.getrusage(who).ru_maxrss for who in _WHOSE)
-    usage = {"started_s": _STARTED_S, "ended_s": time.time(), "peak_mb": peak_kb // 1024}
+    usage = {"started_s": _started_s(), "ended_s": time.time(), "peak_mb": peak_kb // 1024}
     write_json(folder / "usage.json", usage)
 
 
