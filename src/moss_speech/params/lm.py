@@ -36,6 +36,10 @@ class Composition(Params):
     mixture: Mixture
     max_exchanges: int = Field(ge=1, le=16)
     """Most questions in one conversation; each number up to it is equally likely."""
+    repeat_share: float = Field(ge=0, le=1)
+    """Share of the questions that ask to repeat words, where the corpus has such."""
+    splice_share: float = Field(ge=0, le=1)
+    """Share of spoken answers that get the beginning of another rendition."""
     tempo_jitter: float = Field(ge=0, le=0.5)
     """Share of the codes of what is heard that are dropped or doubled."""
     end_share: float = Field(ge=0, le=1)

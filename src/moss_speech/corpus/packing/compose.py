@@ -5,7 +5,8 @@ from typing import Literal, TypeVar, get_args
 
 import numpy as np
 
-from moss_speech.corpus.packing.material import Codes, Exchange, Material, Spoken
+from moss_speech.corpus.packing.material import Exchange, Material, Spoken
+from moss_speech.corpus.packing.splice import Splicer
 from moss_speech.lm.config import LMConfig
 from moss_speech.lm.grid import (
     IGNORE,
@@ -43,6 +44,7 @@ class Composer:
         self._texts = sorted({s.text for s in material.spoken})
         self._spoken = [s for s in material.spoken if len(s.codes)]
         self._read = [s for s in self._spoken if s.is_assistant or not p.assistant_reads]
+        self._splicer = Splicer([s for s in self._spoken if s.is_assistant])
         self._aligned = [s for s in self._spoken if len(s.words) > 1]
         shares = np.array([getattr(p.mixture, kind) for kind in KINDS])
         self._shares = shares / shares.sum()
@@ -76,7 +78,7 @@ class Composer:
                 return self._repeat(Turn("user", codes=self._heard_codes(heard)), heard.text)
             case "tts":
                 said = self._pick(self._read)
-                return self._repeat(Turn("user", text=said.text), said.codes)
+                return self._repeat(Turn("user", text=said.text), self._said_codes(said))
             case "copy_text":
                 text = self._pick(self._texts)
                 return self._repeat(Turn("user", text=text), text)
@@ -89,11 +91,11 @@ class Composer:
     def _pick(self, pool: Sequence[T]) -> T:
         return pool[int(self._random.integers(len(pool)))]
 
-    def _repeat(self, asked: Turn, answer: str | Codes) -> GridSequence:
+    def _repeat(self, asked: Turn, answer: str | list[int]) -> GridSequence:
         if isinstance(answer, str):
             turns = [Turn("system", REPEAT["text"]), asked, Turn("assistant", answer)]
         else:
-            reply = Turn("assistant", codes=answer.tolist())
+            reply = Turn("assistant", codes=answer)
             turns = [Turn("system", REPEAT["audio"]), asked, reply]
         return training_sequence(turns, self._tokenizer, self._config)
 
@@ -101,16 +103,28 @@ class Composer:
         pool = self._exchanges if kind == "t2t" else self._heard
         turns: list[Turn] = []
         for _ in range(int(self._random.integers(1, self._p.max_exchanges + 1))):
-            turns += self._exchange(self._pick(pool), kind)
+            turns += self._exchange(self._pick(self._of_one_sort(pool)), kind)
         return training_sequence(turns, self._tokenizer, self._config)
+
+    def _of_one_sort(self, pool: Sequence[Exchange]) -> Sequence[Exchange]:
+        """The exchanges that repeat words, or those that do not, by their shares."""
+        wanted = self._random.random() < self._p.repeat_share
+        return [e for e in pool if e.repeats == wanted] or pool
 
     def _exchange(self, exchange: Exchange, kind: Kind) -> tuple[Turn, Turn]:
         asked, said = Turn("user", exchange.question), Turn("assistant", exchange.answer)
         if kind.startswith("s"):
             asked = Turn("user", codes=self._heard_codes(self._pick(exchange.questions)))
         if kind.endswith("s"):
-            said = Turn("assistant", codes=self._pick(exchange.answers).codes.tolist())
+            said = Turn("assistant", codes=self._said_codes(self._pick(exchange.answers)))
         return asked, said
+
+    def _said_codes(self, said: Spoken) -> list[int]:
+        """Codes of a rendition, some with the beginning of another one."""
+        codes = said.codes
+        if said.is_assistant and self._random.random() < self._p.splice_share:
+            codes = self._splicer.splice(said, self._random)
+        return [int(code) for code in codes]
 
     def _heard_codes(self, spoken: Spoken) -> list[int]:
         """Codes of an utterance, some dropped and some doubled: other tempi."""

@@ -50,6 +50,11 @@ class Exchange:
     text_only: bool
     """True for what is taught in text only: its speech is never used in a dialogue."""
 
+    @property
+    def repeats(self) -> bool:
+        """True if the answer says the end of the question again."""
+        return self.question.endswith(self.answer)
+
 
 @dataclass(frozen=True)
 class Material:

@@ -1,0 +1,37 @@
+"""Answers whose beginning comes from another rendition."""
+
+import numpy as np
+
+from moss_speech.corpus.alignment import WordSpan
+from moss_speech.corpus.packing.material import Spoken
+from moss_speech.corpus.packing.splice import Splicer
+
+
+def spoken(id_: str, text: str, first_code: int) -> Spoken:
+    """Two codes a word, all different, one code of silence at either end."""
+    words = text.split()
+    spans = tuple(WordSpan(w, 1 + 2 * i, 3 + 2 * i) for i, w in enumerate(words))
+    codes = np.arange(first_code, first_code + 2 * len(words) + 2)
+    return Spoken(id_, text, codes, True, spans)
+
+
+ANSWERS = [
+    spoken("a", "it is green", 0),
+    spoken("b", "it is green", 10),
+    spoken("c", "it is blue", 20),
+    spoken("d", "that is a dog", 30),
+]
+
+
+def test_last_word_is_kept_and_the_shared_opening_varies() -> None:
+    splicer, random = Splicer(ANSWERS), np.random.default_rng(0)
+    drawn = {tuple(splicer.splice(ANSWERS[0], random).tolist()) for _ in range(50)}
+    own_end = (5, 6, 7)
+    assert drawn == {(*range(first, first + 5), *own_end) for first in (0, 10, 20)}
+
+
+def test_answer_without_shared_opening_stays_as_it_is() -> None:
+    random = np.random.default_rng(0)
+    assert (Splicer(ANSWERS).splice(ANSWERS[3], random) == ANSWERS[3].codes).all()
+    unaligned = Spoken("e", "it is red", np.arange(8), True, ())
+    assert (Splicer(ANSWERS).splice(unaligned, random) == unaligned.codes).all()
