@@ -35,6 +35,7 @@ PARAMS = LMFit(
     packed_rows_per_step=2,
     dropout=0.1,
     code_noise=0.1,
+    reply_noise=0.1,
     text_weight=1.0,
     speech_weight=1.0,
 )
@@ -136,16 +137,21 @@ def test_loss_is_that_of_hand_made_targets() -> None:
 
 
 def test_noise_replaces_codes_only_and_is_the_same_for_a_seed() -> None:
-    model = small_model()
-    grid = take(packs(), np.arange(2)).grid_BLC
-    torch.manual_seed(0)
-    noisy = with_noise(grid, 0.9, model)
-    torch.manual_seed(0)
-    assert torch.equal(noisy, with_noise(grid, 0.9, model))
-    changed = (noisy != grid).any(-1)
-    is_code = (grid[..., 0] == CONFIG.ids.modality_pad) & (grid[..., 1] < N_CODES)
-    assert changed.any() and not (changed & ~is_code).any()
-    assert int(noisy[..., 1].max()) <= CONFIG.ids.audio_pad
+    asked = [Turn("user", codes=[3, 1, 4, 1, 5]), Turn("assistant", codes=[4, 9, 2, 6])]
+    packed = pack([training_sequence(asked, TOKENIZER, CONFIG)] * 9, 200, CONFIG.ids)
+    batch = take(packed, np.arange(len(packed)))
+    is_code = (batch.grid_BLC[..., 0] == CONFIG.ids.modality_pad) & (
+        batch.grid_BLC[..., 1] < N_CODES
+    )
+    is_reply = is_code & (batch.targets_BLC[..., 1] >= 0)
+    for heard, reply, allowed in ((0.9, 0.0, is_code & ~is_reply), (0.0, 0.9, is_reply)):
+        torch.manual_seed(0)
+        noisy = with_noise(batch, heard, reply, CONFIG)
+        torch.manual_seed(0)
+        assert torch.equal(noisy.grid_BLC, with_noise(batch, heard, reply, CONFIG).grid_BLC)
+        changed = (noisy.grid_BLC != batch.grid_BLC).any(-1)
+        assert changed.any() and not (changed & ~allowed).any()
+        assert int(noisy.grid_BLC[..., 1].max()) <= CONFIG.ids.audio_pad
 
 
 def test_module_hands_losses_of_both_channels_to_the_curves(tmp_path: Path) -> None:

@@ -54,7 +54,9 @@ class LMFit(FitParams):
     packed_rows_per_step: int = Field(ge=1)
     dropout: float = Field(ge=0, lt=1)
     code_noise: float = Field(ge=0, lt=1)
-    """Share of the codes in the input that are replaced by random ones, anew each step."""
+    """Share of the codes heard that are replaced by random ones, anew each step."""
+    reply_noise: float = Field(ge=0, lt=1)
+    """The same for codes that are being learnt, where the model reads them back."""
     text_weight: float = Field(ge=0)
     speech_weight: float = Field(ge=0)
 

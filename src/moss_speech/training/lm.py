@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from moss_speech.corpus.packing.packed import PREFIX, Packed
+from moss_speech.lm.config import LMConfig
 from moss_speech.lm.grid import IGNORE
 from moss_speech.lm.layers import Place
 from moss_speech.lm.model import CHANNELS, Channel, LayerSplitLM, channel_parameters
@@ -86,14 +87,19 @@ def batch_losses(model: LayerSplitLM, batch: PackedBatch) -> dict[Channel, LossS
     }
 
 
-def with_noise(grid_BLC: Tensor, share: float, model: LayerSplitLM) -> Tensor:
-    """The grid with a share of its codes replaced by random codes."""
-    ids, n_codes = model.config.ids, model.config.n_codes
-    text_BL, audio_BL = grid_BLC.unbind(-1)
-    is_code_BL = (text_BL == ids.modality_pad) & (audio_BL < n_codes)
-    hit_BL = is_code_BL & (torch.rand(audio_BL.shape, device=audio_BL.device) < share)
-    random_BL = torch.randint_like(audio_BL, n_codes)
-    return torch.stack((text_BL, torch.where(hit_BL, random_BL, audio_BL)), -1)
+def with_noise(batch: PackedBatch, heard: float, reply: float, config: LMConfig) -> PackedBatch:
+    """The batch with shares of its codes replaced by random codes: of heard ones, of replies.
+
+    Noise on a reply keeps the model from finding the next code by the last ones alone.
+    """
+    text_BL, audio_BL = batch.grid_BLC.unbind(-1)
+    is_code_BL = (text_BL == config.ids.modality_pad) & (audio_BL < config.n_codes)
+    learnt_BL = batch.targets_BLC[..., 1] != IGNORE
+    share_BL = torch.where(learnt_BL, reply, heard)
+    hit_BL = is_code_BL & (torch.rand(audio_BL.shape, device=audio_BL.device) < share_BL)
+    random_BL = torch.randint_like(audio_BL, config.n_codes)
+    grid_BLC = torch.stack((text_BL, torch.where(hit_BL, random_BL, audio_BL)), -1)
+    return batch._replace(grid_BLC=grid_BLC)
 
 
 class LMModule(pl.LightningModule):
@@ -106,7 +112,7 @@ class LMModule(pl.LightningModule):
 
     def training_step(self, batch: PackedBatch, _: int) -> Tensor:
         """Weighted sum of the mean loss of each channel."""
-        noisy = batch._replace(grid_BLC=with_noise(batch.grid_BLC, self._p.code_noise, self.model))
+        noisy = with_noise(batch, self._p.code_noise, self._p.reply_noise, self.model.config)
         weights = {"text": self._p.text_weight, "audio": self._p.speech_weight}
         loss = torch.zeros((), device=self.device)
         for channel, part in batch_losses(self.model, noisy).items():
