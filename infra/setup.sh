@@ -48,7 +48,7 @@ install_packages() {
   local index  # uv does not read pip's configuration
   index="$(.venv/bin/python -m pip config get global.index-url 2>/dev/null || true)"
   [ -z "$index" ] || export UV_DEFAULT_INDEX="$index"
-  .venv/bin/uv pip install --python .venv/bin/python -c constraints.txt -e ".[$extras]"
+  .venv/bin/uv pip install --compile-bytecode --python .venv/bin/python -c constraints.txt -e ".[$extras]"
   echo "$wanted" > "$stamp"
   echo "setup: done in $((SECONDS - started)) s"
 }
