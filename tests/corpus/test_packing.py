@@ -26,7 +26,13 @@ SPLITS: tuple[Split, ...] = ("train", "dev", "test")
 def composition(**more: object) -> Composition:
     mixture = Mixture(**dict.fromkeys(KINDS, 1.0))
     values = {"packed_rows": 30, "mixture": mixture, "max_exchanges": 2, "tempo_jitter": 0.0}
-    values |= {"repeat_share": 0.2, "splice_share": 0.5, "end_share": 0.5, "assistant_reads": False}
+    values |= {
+        "repeat_share": 0.2,
+        "splice_share": 0.5,
+        "renditions": 9,
+        "end_share": 0.5,
+        "assistant_reads": False,
+    }
     return Composition.model_validate({**values, **more})
 
 

@@ -39,7 +39,9 @@ class Composition(Params):
     repeat_share: float = Field(ge=0, le=1)
     """Share of the questions that ask to repeat words, where the corpus has such."""
     splice_share: float = Field(ge=0, le=1)
-    """Share of spoken answers that get the beginning of another rendition."""
+    """Share of spoken answers that get one of the typical openings of their first words."""
+    renditions: int = Field(ge=1)
+    """Most typical renditions of an answer, and of an opening, that are learnt from."""
     tempo_jitter: float = Field(ge=0, le=0.5)
     """Share of the codes of what is heard that are dropped or doubled."""
     end_share: float = Field(ge=0, le=1)

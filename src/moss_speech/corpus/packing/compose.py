@@ -6,7 +6,7 @@ from typing import Literal, TypeVar, get_args
 import numpy as np
 
 from moss_speech.corpus.packing.material import Exchange, Material, Spoken
-from moss_speech.corpus.packing.splice import Splicer
+from moss_speech.corpus.packing.splice import Splicer, most_typical
 from moss_speech.lm.config import LMConfig
 from moss_speech.lm.grid import (
     IGNORE,
@@ -24,6 +24,15 @@ Kind = Literal["t2t", "s2t", "t2s", "s2s", "asr", "tts", "interleave", "copy_tex
 KINDS: tuple[Kind, ...] = get_args(Kind)
 _MAX_SPAN_WORDS = 3
 T = TypeVar("T")
+
+
+def _typical_answers(exchanges: Sequence[Exchange], n_kept: int) -> dict[str, list[Spoken]]:
+    """The most typical renditions of each answer that is spoken."""
+    spoken = {e.answer: e.answers for e in exchanges if e.answers}
+    return {
+        answer: [said[i] for i in most_typical([s.codes for s in said], n_kept)]
+        for answer, said in spoken.items()
+    }
 
 
 class Composer:
@@ -44,7 +53,9 @@ class Composer:
         self._texts = sorted({s.text for s in material.spoken})
         self._spoken = [s for s in material.spoken if len(s.codes)]
         self._read = [s for s in self._spoken if s.is_assistant or not p.assistant_reads]
-        self._splicer = Splicer([s for s in self._spoken if s.is_assistant])
+        assistant = [s for s in self._spoken if s.is_assistant]
+        self._splicer = Splicer(assistant, p.renditions)
+        self._answers = _typical_answers(material.exchanges, p.renditions)
         self._aligned = [s for s in self._spoken if len(s.words) > 1]
         shares = np.array([getattr(p.mixture, kind) for kind in KINDS])
         self._shares = shares / shares.sum()
@@ -116,7 +127,9 @@ class Composer:
         if kind.startswith("s"):
             asked = Turn("user", codes=self._heard_codes(self._pick(exchange.questions)))
         if kind.endswith("s"):
-            said = Turn("assistant", codes=self._said_codes(self._pick(exchange.answers)))
+            said = Turn(
+                "assistant", codes=self._said_codes(self._pick(self._answers[exchange.answer]))
+            )
         return asked, said
 
     def _said_codes(self, said: Spoken) -> list[int]:

@@ -1,4 +1,4 @@
-"""Answers with another rendition's beginning, so that how one begins does not tell its end.
+"""What a spoken answer sounds like in training: typical renditions, openings shared by texts.
 
 A synthesised sentence sounds a little different each time. A model that has heard few
 renditions learns which answer a beginning belongs to, and then answers by how it happened to
@@ -8,38 +8,47 @@ begin instead of by the question (docs/decisions.md).
 from collections.abc import Sequence
 
 import numpy as np
+from rapidfuzz.distance import Levenshtein
+from rapidfuzz.process import cdist
 
 from moss_speech.corpus.packing.material import Codes, Spoken
 
+_FIRST_LETTER = 0x10000
+
+
+def most_typical(renditions: Sequence[Codes], n_kept: int) -> list[int]:
+    """Indices of the renditions with the least edits to all others, most typical first."""
+    letters = ["".join(chr(_FIRST_LETTER + int(c)) for c in codes) for codes in renditions]
+    edits = cdist(letters, letters, scorer=Levenshtein.distance).sum(axis=1)
+    return [int(i) for i in np.argsort(edits, kind="stable")[:n_kept]]
+
 
 class Splicer:
-    """Joins the codes of utterances of one voice at word borders where their texts part."""
+    """Gives utterances of one voice the opening that others have, where their texts part."""
 
-    def __init__(self, spoken: Sequence[Spoken]) -> None:
-        self._openings: dict[tuple[str, ...], list[Spoken]] = {}
+    def __init__(self, spoken: Sequence[Spoken], n_openings: int) -> None:
         self._texts: dict[tuple[str, ...], set[str]] = {}
+        openings: dict[tuple[str, ...], list[Codes]] = {}
         for s in (s for s in spoken if s.words):
             words = tuple(word.word for word in s.words)
             for n_words in range(1, len(words)):
-                self._openings.setdefault(words[:n_words], []).append(s)
+                opening = s.codes[: s.words[n_words].start_code]
+                openings.setdefault(words[:n_words], []).append(opening)
                 self._texts.setdefault(words[:n_words], set()).add(s.text)
+        self._openings = {
+            words: [found[i] for i in most_typical(found, n_openings)]
+            for words, found in openings.items()
+            if len(self._texts[words]) > 1
+        }
 
     def splice(self, said: Spoken, random: np.random.Generator) -> Codes:
-        """Codes of `said` behind the shared opening words as a random utterance says them.
+        """Codes of `said` behind one of the typical openings of its first words.
 
         The opening is the longest that another text shares; without one the codes stay.
         """
-        n_words = self._shared(said)
-        if n_words == 0:
-            return said.codes
-        others = self._openings[tuple(word.word for word in said.words[:n_words])]
-        other = others[int(random.integers(len(others)))]
-        opening = other.codes[: other.words[n_words].start_code]
-        return np.concatenate((opening, said.codes[said.words[n_words].start_code :]))
-
-    def _shared(self, said: Spoken) -> int:
         words = tuple(word.word for word in said.words)
         for n_words in range(len(words) - 1, 0, -1):
-            if len(self._texts.get(words[:n_words], ())) > 1:
-                return n_words
-        return 0
+            if found := self._openings.get(words[:n_words]):
+                opening = found[int(random.integers(len(found)))]
+                return np.concatenate((opening, said.codes[said.words[n_words].start_code :]))
+        return said.codes
