@@ -8,8 +8,9 @@ from moss_speech.bundle import Bundle, ModelFolders, write_bundle
 from moss_speech.card import About
 from moss_speech.codec.load import load_codec
 from moss_speech.corpus.items import Utterance, open_utterances
+from moss_speech.corpus.prompt import rights_of, voice_prompt
 from moss_speech.decoder.load import load_flow
-from moss_speech.decoder.voice import Rights, Voice, make_voice
+from moss_speech.decoder.voice import Voice, make_voice
 from moss_speech.inference.engine import Engine
 from moss_speech.inference.turns import Turn
 from moss_speech.params.base import read_yaml
@@ -26,27 +27,9 @@ def run(p: BundleParams, io: StageIO) -> None:
     models = ModelFolders(*(io.inputs[name] for name in ("lm", "codec", "decoder", "vocoder")))
     utterances = open_utterances(io.inputs["clean"])
     sources = read_json(io.inputs["corpus"] / "sources.json")
-    voice = _voice(p, _prompt(utterances, p.prompt_s), models, sources)
+    voice = _voice(p, voice_prompt(utterances, p.prompt_s), models, sources)
     write_bundle(io.output, models, [voice], _about(p, sources))
     io.tracker.metrics(_try(io.output, utterances))
-
-
-def _prompt(utterances: dict[str, Utterance], prompt_s: float) -> Utterance:
-    """The training answer whose length is nearest to the wanted one; the first id of equals."""
-    answers = [u for u in utterances.values() if u.role == "answer" and u.for_training]
-    if not answers:
-        raise ValueError("data/clean holds 0 training answers, a voice needs at least 1")
-    return min(answers, key=lambda u: (abs(u.duration_s - prompt_s), u.id))
-
-
-def _rights(prompt: Utterance, sources: list[dict[str, Any]]) -> Rights:
-    """Terms of the source that the prompt came from; of all sources where that is not known."""
-    maker = prompt.tags.get("synthesizer")
-    own = [source for source in sources if maker in source["counts"]] or sources
-    return Rights(
-        licence="; ".join(sorted({source["licence"] for source in own})),
-        consent="; ".join(sorted({source["consent"] for source in own})),
-    )
 
 
 def _voice(
@@ -55,7 +38,7 @@ def _voice(
     config = load_flow(models.decoder).config
     prompt_S = read_audio(settings().root / prompt.audio, config.format.sample_rate_hz)
     codec = load_codec(models.codec)
-    return make_voice(p.voice, prompt_S, codec, config, rights=_rights(prompt, sources))
+    return make_voice(p.voice, prompt_S, codec, config, rights=rights_of(prompt, sources))
 
 
 def _about(p: BundleParams, sources: list[dict[str, Any]]) -> About:
