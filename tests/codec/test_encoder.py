@@ -28,7 +28,7 @@ def test_second_segment_hears_nothing_of_the_first():
 
 
 @settings(max_examples=15, deadline=None)
-@given(lookahead=st.sampled_from([0, 4, 16]), code=st.integers(1, 18), seed=st.integers(0, 99))
+@given(lookahead=st.sampled_from([0, 1, 4]), code=st.integers(1, 15), seed=st.integers(0, 99))
 def test_future_beyond_the_lookahead_changes_no_code(lookahead, code, seed):
     """Checked on features, where the codec's look-ahead is declared (the STFT adds 12.5 ms)."""
     encoder = small_encoder(lookahead_frames=lookahead)
@@ -36,23 +36,24 @@ def test_future_beyond_the_lookahead_changes_no_code(lookahead, code, seed):
     mel_BMF = torch.randn(1, 80, 160)
     codes_B = torch.tensor([20])
     changed = mel_BMF.clone()
-    block = max(lookahead // 4, 1)
-    changed[..., (code // block + 1) * block * 8 :] += 1.0
+    seen_frames = (code + 1) * 4 + lookahead * encoder.config.quantize_position
+    changed[..., seen_frames * 2 :] += 1.0
     before, after = encoder.encode(mel_BMF, codes_B), encoder.encode(changed, codes_B)
     assert torch.equal(before[:, : code + 1], after[:, : code + 1])
 
 
-def test_lookahead_is_used_within_its_block():
-    encoder = small_encoder(lookahead_frames=16)
+def test_lookahead_is_used_to_its_end():
+    encoder = small_encoder(lookahead_frames=2)
     torch.manual_seed(0)
     mel_BMF = torch.randn(1, 80, 160)
     changed = mel_BMF.clone()
-    changed[..., 24:32] += 1.0  # the fourth code, the last of the first block
+    last_seen = 4 + 2 * encoder.config.quantize_position - 1
+    changed[..., last_seen * 2 : last_seen * 2 + 2] += 1.0
     codes_B = torch.tensor([20])
     assert not torch.allclose(encoder(mel_BMF, codes_B)[:, 0], encoder(changed, codes_B)[:, 0])
 
 
-@pytest.mark.parametrize("lookahead", [0, 16])
+@pytest.mark.parametrize("lookahead", [0, 4])
 def test_codes_of_an_utterance_do_not_depend_on_its_batch(lookahead):
     codec = small_codec(lookahead_frames=lookahead)
     audio = [noise(n, seed=n) for n in (1280, 7000, 20_000, 33_333)]
@@ -86,5 +87,5 @@ def test_published_size_has_the_published_tensors():
 def test_config_that_cannot_work_names_key_and_value():
     with pytest.raises(ValueError, match=r"d_model is 30.*multiple of the 4"):
         small_config(d_model=30)
-    with pytest.raises(ValueError, match=r"lookahead_frames is 6.*multiple"):
-        small_config(lookahead_frames=6)
+    with pytest.raises(ValueError, match=r"lookahead_frames is -1, must be 0"):
+        small_config(lookahead_frames=-1)

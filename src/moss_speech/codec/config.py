@@ -37,7 +37,7 @@ class CodecConfig:
     encoder_causal_attention: bool
     """False lets every frame see the whole segment, as Whisper does."""
     lookahead_frames: int
-    """Own key, 0 as published: causal attention reaches to the end of blocks of so many frames."""
+    """Own key, 0 as published: how far ahead each causal layer sees; layers add up."""
 
     def __post_init__(self) -> None:
         for name in ("d_model", "encoder_attention_heads", "encoder_ffn_dim", "num_mel_bins"):
@@ -57,11 +57,6 @@ class CodecConfig:
             raise ValueError(
                 f"lookahead_frames is {self.lookahead_frames}, "
                 f"must be 0..{self.max_source_positions}"
-            )
-        if self.lookahead_frames % self.pooling_kernel_size:
-            raise ValueError(
-                f"lookahead_frames is {self.lookahead_frames}, "
-                f"must be a multiple of pooling_kernel_size {self.pooling_kernel_size}"
             )
 
     @property

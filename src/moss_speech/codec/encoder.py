@@ -110,11 +110,9 @@ class Attention(nn.Module):
 
 
 def visible_frames(config: CodecConfig, n_frames: int, codes_B: Tensor) -> Tensor:
-    """Which frame (last axis) each frame sees [B, T, T]: causal, by blocks, or all of the item."""
+    """Which frame (last axis) each frame sees [B, T, T]: causal, some ahead, or all of the item."""
     frame_T = torch.arange(n_frames, device=codes_B.device)
     inside_B1T = frame_T < (codes_B * config.pooling_kernel_size)[:, None, None]
     if not config.encoder_causal_attention:
         return inside_B1T.expand(-1, n_frames, -1)
-    block = max(1, config.lookahead_frames)
-    horizon_T = (frame_T // block + 1) * block
-    return inside_B1T & (frame_T < horizon_T[:, None])
+    return inside_B1T & (frame_T <= frame_T[:, None] + config.lookahead_frames)

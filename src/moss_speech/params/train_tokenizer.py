@@ -18,7 +18,7 @@ class TrainTokenizer(StageParams):
     layers: int = Field(ge=1, le=32)
     codes: int = Field(ge=2, le=65536)
     lookahead_frames: int = Field(ge=0, le=1500)
-    """Encoder frames (20 ms) in a block of attention; 0 is strictly causal, as published."""
+    """Encoder frames (20 ms) that each layer sees ahead; 0 is strictly causal, as published."""
     frozen_layers: int = Field(ge=0, le=32)
     """Layers from the bottom, convolutions included, that stay Whisper's own; 0 trains all."""
     readout_width: int = Field(ge=8, le=4096)
