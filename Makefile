@@ -14,6 +14,8 @@ export BENTOML_DO_NOT_TRACK := True
 export MLFLOW_DISABLE_TELEMETRY := true
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
+# small models: a second thread only waits for the first
+test test-slow: export OMP_NUM_THREADS := 1
 
 TRAIN_ARGS := $(if $(PRESET),--preset $(PRESET)) $(if $(FROM),--from-stage $(FROM)) \
 	$(if $(FORCE),--force) $(if $(NO_PROMOTE),--no-promote)

@@ -13,8 +13,11 @@ from moss_speech.registry.versions import Candidate, register_candidate
 from moss_speech.settings import settings
 from moss_speech.storage import write_bytes, write_json
 
-FORK = multiprocessing.get_context("fork")
-"""Children inherit imported modules; no test opens a store before it forks."""
+FRESH = multiprocessing.get_context("forkserver")
+"""Children come from a process that imported the modules and opened no store."""
+FRESH.set_forkserver_preload(
+    ["moss_speech.registry.promotion", "mlflow.store.tracking.sqlalchemy_store"]
+)
 GATES = Gates(approval="automatic", register_in="any_root", at_least={"s2s": 0.8, "t2t": 0.9})
 GOOD = {"accuracy": {"s2s": {"value": 0.9, "ci95": [0.8, 1.0], "n": 120}, "t2t": {"value": 1.0}}}
 BAD = {"accuracy": {"s2s": {"value": 0.5, "ci95": [0.4, 0.6], "n": 120}, "t2t": {"value": 1.0}}}
@@ -34,14 +37,29 @@ def register(*names: str) -> list[int]:
     return [register_candidate(make_candidate(name)) for name in names]
 
 
+def process_of(work: Callable[..., Any], *arguments: Any) -> Any:
+    """A process, not yet started, that will do `work` under the settings of this test."""
+    mine = {name: value for name, value in os.environ.items() if name.startswith("MOSS_")}
+    return FRESH.Process(target=_enter, args=(mine, Path.cwd(), work, arguments))
+
+
+def _enter(
+    environment: dict[str, str], folder: Path, work: Callable[..., Any], arguments: tuple[Any, ...]
+) -> None:
+    os.environ.update(environment)
+    os.chdir(folder)
+    settings.cache_clear()
+    work(*arguments)
+
+
 def _answer(work: Callable[..., Any], arguments: tuple[Any, ...], answers: Any) -> None:
     answers.put(work(*arguments))
 
 
 def in_process(work: Callable[..., Any], *arguments: Any) -> Any:
     """What `work` returns in a process of its own, which must end well."""
-    answers = FORK.SimpleQueue()
-    process = FORK.Process(target=_answer, args=(work, arguments, answers))
+    answers = FRESH.SimpleQueue()
+    process = process_of(_answer, work, arguments, answers)
     process.start()
     process.join()
     assert process.exitcode == 0
@@ -55,7 +73,7 @@ def count_lines(files: tuple[Path, ...], work: Callable[..., Any], *arguments: A
 
 def kill_at_line(number: int, files: tuple[Path, ...], work: Callable[..., Any], *args: Any) -> int:
     """Run `work` in a process that is killed before the line with this number; its exit code."""
-    process = FORK.Process(target=_trace, args=(files, number, work, args))
+    process = process_of(_trace, files, number, work, args)
     process.start()
     process.join()
     assert process.exitcode is not None

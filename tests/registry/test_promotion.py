@@ -29,12 +29,12 @@ from moss_speech.registry.versions import (
 from moss_speech.settings import settings
 from tests.registry.candidates import (
     BAD,
-    FORK,
     GATES,
     count_lines,
     in_process,
     kill_at_line,
     make_candidate,
+    process_of,
     register,
 )
 
@@ -230,7 +230,7 @@ def test_killed_at_any_line_leaves_one_approved_champion(catalogue_url: str) -> 
 def test_two_promotions_at_once_leave_one_champion(catalogue_url: str) -> None:
     first, second, third = in_process(register, "first", "second", "third")
     in_process(promote, first, "anna", GATES)
-    rivals = [FORK.Process(target=promote, args=(v, "anna", GATES)) for v in (second, third)]
+    rivals = [process_of(promote, v, "anna", GATES) for v in (second, third)]
     for rival in rivals:
         rival.start()
     for rival in rivals:
