@@ -12,12 +12,12 @@ import numpy as np
 from moss_speech.audio import Samples, read_audio, write_audio
 from moss_speech.bundle import Bundle
 from moss_speech.codec.quantizer import code_use
+from moss_speech.corpus.answers import KnownAnswers
 from moss_speech.corpus.encoding import CodeStore
 from moss_speech.corpus.items import Utterance, open_dialogues, open_utterances
 from moss_speech.evaluation import material
 from moss_speech.evaluation.answering import Ears, Latency, answer, time_answers
 from moss_speech.evaluation.judges import Heard, Judges, describe
-from moss_speech.evaluation.nearest import KnownAnswers
 from moss_speech.evaluation.scores import Record, figures, retention
 from moss_speech.evaluation.statistics import Sampling
 from moss_speech.evaluation.suites import REPEAT_TITLES, Item, Suite

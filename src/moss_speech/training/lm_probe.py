@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from moss_speech.corpus.answers import Codes, KnownAnswers
+from moss_speech.corpus.answers import Codes, KnownAnswers, spoken_answers
 from moss_speech.corpus.items import Dialogue, Utterance
 from moss_speech.lm.grid import Output, Turn, prompt_rows, reply_text
 from moss_speech.lm.model import LayerSplitLM
@@ -60,7 +60,7 @@ class DevQuestions:
         seed: int,
     ) -> None:
         self._codes = codes
-        self._known = KnownAnswers(dialogues, codes)
+        self._known = KnownAnswers(spoken_answers(dialogues, codes))
         self._cells: dict[str, list[tuple[Dialogue, str]]] = {cell: [] for cell in CELLS}
         for dialogue in dialogues:
             if dialogue.tags.get("taught") == "text":
@@ -106,7 +106,7 @@ class DevQuestions:
             if output == "text":
                 said = [reply_text(r.rows_TC, tokenizer, model.config) for r in replies]
             else:
-                said = self._known.nearest([r.codes for r in replies])
+                said = [n.answer for n in self._known.nearest([r.codes for r in replies])]
             right += [s == d.turns[1].text for s, (d, _) in zip(said, batch, strict=True)]
         return right
 
