@@ -31,7 +31,7 @@ LIMITS = Limits(min_s=0.2, max_s=30.0, min_level_dbfs=-60.0, min_speech=0.3)
 """0.2 s is the shortest word; 30 s is one segment of the codec, the longest it was trained on.
 
 The fourth likeliest window of synthesised questions reached 0.34 (whispered) to 1.00, of noise,
-chords, tones, clicks and a hum 0.01 to 0.23.
+chords and a hum 0.03 to 0.23.
 """
 SPEECH_WINDOWS = 4
 """128 ms, half of the shortest word; a change of chord makes two windows likely."""
