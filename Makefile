@@ -47,8 +47,8 @@ talk: setup  ## serve the champion and open its page
 ui: setup  ## open the MLflow and Prefect pages until Ctrl-C
 	@$(BIN)/python -m flows.ui --mlflow-port $(MLFLOW_PORT) --prefect-port $(PREFECT_PORT)
 
-bench: setup  ## every benchmark, one JSON line each; bench-NAME runs one
-	@for file in benchmarks/*.py; do $(BIN)/python $$file || exit 1; done
+bench: setup  ## every benchmark, into benchmarks/*.json; bench-NAME runs one: again serve train
+	@for file in benchmarks/[a-z]*.py; do $(BIN)/python $$file || exit 1; done
 
 bench-%: setup  ## one benchmark of benchmarks/
 	@$(BIN)/python benchmarks/$*.py

@@ -1,24 +1,24 @@
-"""How long `make train` takes when nothing is to do, against plain `dvc status`: one JSON line.
+"""How long `make train` takes when nothing is to do, against plain `dvc status`.
 
-Run it in a project root in which `make train` has finished.
+`make bench-again` runs in a project root in which `make train` has made a champion.
 """
 
-import json
-import statistics
 import subprocess
 import sys
 import time
+
+from _figures import figure, report
 
 from moss_speech.settings import child_environment, settings
 
 ROUNDS = 5
 
 
-def seconds(*arguments: str) -> tuple[float, str]:
-    """Wall time and output of one Python program at the project root."""
+def seconds(*command: str) -> tuple[float, str]:
+    """Wall time and output of one program at the project root."""
     started_s = time.monotonic()
     done = subprocess.run(
-        [sys.executable, "-m", *arguments],
+        command,
         cwd=settings().root,
         env=child_environment(),
         capture_output=True,
@@ -29,20 +29,24 @@ def seconds(*arguments: str) -> tuple[float, str]:
 
 
 def main() -> None:
-    """Interleave both and print their medians and ratio."""
-    launches, statuses = [], []
+    """Interleave both, so that a busy machine slows both alike."""
+    trains, statuses, ratios = [], [], []
     for _ in range(ROUNDS):
-        status_s, said = seconds("dvc", "status")
+        status_s, said = seconds(sys.executable, "-m", "dvc", "status")
         if "up to date" not in said:
             sys.exit("benchmark again: there is something to train; run `make train` first")
-        launch_s, said = seconds("flows.launch")
+        train_s, said = seconds("make", "train")
         if "nothing to do" not in said:
             sys.exit("benchmark again: there is no champion yet; run `make train` first")
         statuses.append(status_s)
-        launches.append(launch_s)
-    again_s, status_s = statistics.median(launches), statistics.median(statuses)
-    figures = {"make_train_again_s": again_s, "ratio_to_dvc_status": again_s / status_s}
-    print(json.dumps({name: round(value, 2) for name, value in figures.items()}))
+        trains.append(train_s)
+        ratios.append(train_s / status_s)
+    figures = [
+        figure("second make train", trains, "s", 10),
+        figure("dvc status", statuses, "s"),
+        figure("second make train / dvc status", ratios, ""),
+    ]
+    report("again", figures)
 
 
 if __name__ == "__main__":

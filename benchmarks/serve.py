@@ -1,13 +1,12 @@
 """How fast the served model answers a 2 s question: real server, real socket, loopback.
 
-`make bench-serve` measures the champion, or MOSS_MODEL. It prints a table and one JSON line and
-writes benchmarks/serve.json.
+`make bench-serve` measures the champion, or MOSS_MODEL. It prints a table and writes
+benchmarks/serve.json.
 """
 
 import base64
 import io
 import json
-import os
 import signal
 import socket
 import subprocess
@@ -15,12 +14,11 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
-from statistics import median
 from typing import Any
 
 import httpx
 import numpy as np
+from _figures import Figure, figure, report
 
 from moss_speech.audio import SPEAKING, write_audio
 from moss_speech.settings import settings
@@ -31,28 +29,6 @@ QUESTION = "what is the color of the grass"
 QUESTION_S = 2.0
 ROUNDS = 15
 START_LIMIT_S = 180
-
-
-@dataclass(frozen=True)
-class Figure:
-    """One measured value with its goal; `goal` is None where there is none."""
-
-    name: str
-    value: float
-    unit: str
-    goal: float | None
-    met: bool
-    min: float
-    median: float
-    max: float
-
-
-def figure(name: str, values: list[float], unit: str, goal: float | None = None) -> Figure:
-    """The median of some values against an upper goal."""
-    middle = round(median(values), 3)
-    met = goal is None or middle <= goal
-    low, high = round(min(values), 3), round(max(values), 3)
-    return Figure(name, middle, unit, goal, met, low, middle, high)
 
 
 def question() -> str:
@@ -132,19 +108,5 @@ def measure() -> list[Figure]:
     ]
 
 
-def main() -> None:
-    """Measure, print, write."""
-    figures = measure()
-    print(f"{'':34}{'min':>8}{'median':>8}{'max':>8}  goal   ({os.cpu_count()} cores)")
-    for f in figures:
-        goal = "" if f.goal is None else f"≤ {f.goal:g} {'met' if f.met else 'MISSED'}"
-        print(f"{f.name:34}{f.min:8.3f}{f.median:8.3f}{f.max:8.3f}  {goal}")
-    rows = [asdict(f) for f in figures]
-    out = settings().root / "benchmarks" / "serve.json"
-    out.parent.mkdir(exist_ok=True)
-    out.write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
-    print(json.dumps(rows))
-
-
 if __name__ == "__main__":
-    main()
+    report("serve", measure())

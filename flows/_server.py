@@ -92,7 +92,27 @@ def embedded_server(port: int | None = None) -> Iterator[str]:
     api = f"http://127.0.0.1:{port}/api"
     arguments = ["server", "start", "--host", "127.0.0.1", "--port", str(port)]
     with _running("the Prefect server", arguments, api, "health"):
-        yield api
+        _address_file().write_text(api)
+        try:
+            yield api
+        finally:
+            _address_file().unlink(missing_ok=True)
+
+
+def _address_file() -> Path:
+    return settings().state / "prefect" / "server.address"
+
+
+def running_server() -> str | None:
+    """API address of an embedded server that runs on our state now."""
+    if not _address_file().is_file():
+        return None
+    api = _address_file().read_text()
+    try:
+        ask(api, "health")
+    except (OSError, ValueError):
+        return None  # it was killed; somebody else may have its port
+    return api
 
 
 @contextmanager

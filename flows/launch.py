@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Annotated, Any
@@ -24,6 +25,7 @@ from flows._server import ask, deploy, embedded_server, embedded_worker, prefect
 from moss_speech.doctor import require_ready
 from moss_speech.params.presets import use_preset
 from moss_speech.params.sections import load_pipeline
+from moss_speech.registry.store import tracking_client
 from moss_speech.settings import settings, switch_off_telemetry
 from moss_speech.storage import InUseError, exclusive
 
@@ -52,8 +54,11 @@ def _prefect() -> Iterator[str]:
         if api is None:
             stack.enter_context(exclusive(settings().state / "launch.lock", "make train"))
             print("starting Prefect ...", flush=True)
-            api = stack.enter_context(embedded_server())
-            stack.enter_context(embedded_worker(api))
+            with ThreadPoolExecutor(1) as beside:  # a new store takes as long as the server
+                store = beside.submit(tracking_client)
+                api = stack.enter_context(embedded_server())
+                stack.enter_context(embedded_worker(api))
+            store.result()
         deploy(api)
         yield api
 

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from flows._processes import end_guarded, start_guarded
-from flows._server import embedded_server, wait_until_ready
+from flows._server import embedded_server, running_server, wait_until_ready
 from moss_speech.doctor import require_port
 from moss_speech.settings import child_environment, settings, switch_off_telemetry
 
@@ -36,15 +36,17 @@ def main(
     prefect_port: Annotated[int, typer.Option()] = 4200,
     browser: Annotated[bool, typer.Option(help="Open the pages")] = True,
 ) -> None:
-    """Serve both pages on loopback; a configured server is named instead of started."""
+    """Serve both pages on loopback; a configured or running server is named, not started."""
     switch_off_telemetry()
     try:
         require_port(mlflow_port)
-        require_port(prefect_port)
+        running = settings().prefect_api_url or running_server()
+        if running is None:
+            require_port(prefect_port)
         with ExitStack() as stack:
             uri = settings().tracking_uri
             mlflow = uri if uri.startswith("http") else _mlflow(mlflow_port, stack)
-            api = settings().prefect_api_url or stack.enter_context(embedded_server(prefect_port))
+            api = running or stack.enter_context(embedded_server(prefect_port))
             pages = {"MLflow": mlflow, "Prefect": api.removesuffix("/api")}
             for name, address in pages.items():
                 print(f"{name}: {address}", flush=True)

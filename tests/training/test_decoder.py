@@ -37,6 +37,7 @@ def section(**changes):
         "unconditional_share": 0.2,
         "coarse_weight": 1.0,
         "flow_weight": 1.0,
+        "flow_share": 1.0,
         "code_noise": 0.1,
     }
     return TrainDecoder(**values | changes)

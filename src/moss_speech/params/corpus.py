@@ -40,6 +40,8 @@ class AssistantCounts(Params):
     wordings_read: int = Field(ge=0, le=7)
     """Training wordings of each fact that the assistant voice reads once."""
     rate_range: list[float] = Field(min_length=2, max_length=2)
+    variety: float = Field(ge=0, le=2)
+    """How much renditions differ, relative to the voice's own; an even reader is learnt faster."""
 
 
 class StringCounts(Params):

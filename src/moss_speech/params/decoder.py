@@ -98,6 +98,8 @@ class TrainDecoder(StageParams):
     """Weight of the L1 of the coarse mel; above 0 the flow's loss does not shape that mel."""
     flow_weight: float = Field(ge=0)
     """Weight of the flow's loss; 0 trains the coarse mel alone."""
+    flow_share: float = Field(gt=0, le=1)
+    """Part of the sequences that the flow learns from; it costs as much as the coarse mel."""
     code_noise: float = Field(ge=0, lt=1)
     """Part of the codes replaced by random ones."""
 

@@ -4,15 +4,13 @@ Shapes: S samples at 16 kHz.
 """
 
 from dataclasses import dataclass
-from functools import cache
-from importlib.util import find_spec
-from pathlib import Path
 
 import numpy as np
-import onnxruntime
 
 from moss_speech.audio import Samples
+from moss_speech.speech.packaged import packaged_graph
 
+GRAPH = ("speechmos", "dnsmos_models/sig_bak_ovr.onnx")
 INPUT_SAMPLES = 144160
 """9.01 s at 16 kHz: what the graph listens to; shorter clips are repeated."""
 SIGNAL = (-0.08397278, 1.22083953, 0.0052439)
@@ -30,23 +28,12 @@ class Opinion:
     overall: float
 
 
-@cache
-def _graph() -> onnxruntime.InferenceSession:
-    spec = find_spec("speechmos")
-    if spec is None or spec.origin is None:
-        raise RuntimeError("package speechmos is missing: pip install speechmos")
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    path = Path(spec.origin).parent / "dnsmos_models" / "sig_bak_ovr.onnx"
-    return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-
-
 def opinion(samples_S: Samples) -> Opinion:
     """DNSMOS of the first 9 s of a clip at 16 kHz; `ValueError` for an empty one."""
     if len(samples_S) == 0:
         raise ValueError("clip holds 0 samples, must hold at least 1")
     heard_1S = np.resize(samples_S, (1, INPUT_SAMPLES)).astype(np.float32)
-    signal, background, overall = _graph().run(None, {"input_1": heard_1S})[0][0]
+    signal, background, overall = packaged_graph(*GRAPH).run(None, {"input_1": heard_1S})[0][0]
     return Opinion(
         signal=float(np.polyval(SIGNAL, signal)),
         background=float(np.polyval(BACKGROUND, background)),

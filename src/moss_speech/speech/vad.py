@@ -4,31 +4,18 @@ Shapes: S samples at 16 kHz, W windows of 32 ms.
 """
 
 from dataclasses import dataclass
-from functools import cache
-from importlib.util import find_spec
-from pathlib import Path
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
 from moss_speech.audio import LISTENING, Samples
+from moss_speech.speech.packaged import packaged_graph
 
+GRAPH = ("silero_vad", "data/silero_vad_16k_sequence.onnx")
 WINDOW_SAMPLES, CONTEXT_SAMPLES, STATE_WIDTH = 512, 64, 128
 WINDOW_S = WINDOW_SAMPLES / LISTENING.sample_rate_hz
 MIN_GAP_S = 0.2
 """Shorter pauses do not end a span."""
-
-
-@cache
-def _graph() -> onnxruntime.InferenceSession:
-    spec = find_spec("silero_vad")
-    if spec is None or spec.origin is None:
-        raise RuntimeError("package silero-vad is missing: pip install silero-vad")
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    path = Path(spec.origin).parent / "data" / "silero_vad_16k_sequence.onnx"
-    return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
 
 
 class VadStream:
@@ -50,7 +37,7 @@ class VadStream:
         views = np.lib.stride_tricks.sliding_window_view(heard_S, width)
         rows = np.ascontiguousarray(views[::WINDOW_SAMPLES][:n_windows])
         feeds = {"input": rows, "h": self._h, "c": self._c}
-        probability_W, self._h, self._c = _graph().run(None, feeds)
+        probability_W, self._h, self._c = packaged_graph(*GRAPH).run(None, feeds)
         return np.asarray(probability_W, dtype=np.float32)
 
 

@@ -108,12 +108,14 @@ class DecoderTraining(pl.LightningModule):
         return loss
 
     def _flow_loss(self, batch: DecoderBatch, mu_BTM: Tensor) -> Tensor:
+        first = slice(max(1, round(self._p.flow_share * len(mu_BTM))))  # sequences are in no order
         frames_T = torch.arange(mu_BTM.shape[1], device=mu_BTM.device)
-        in_prompt_BT = frames_T < batch.prompt_frames_B[:, None]
-        prompt_BTM = batch.mel_BTM * in_prompt_BT[..., None]
-        given = self.flow.conditions(mu_BTM, batch.speaker_BK, prompt_BTM)
+        in_prompt_BT = frames_T < batch.prompt_frames_B[first, None]
+        mel_BTM = batch.mel_BTM[first]
+        prompt_BTM = mel_BTM * in_prompt_BT[..., None]
+        given = self.flow.conditions(mu_BTM[first], batch.speaker_BK[first], prompt_BTM)
         return flow_matching_loss(
-            self.flow.decoder.estimator, batch.mel_BTM.mT, given, self._p.unconditional_share
+            self.flow.decoder.estimator, mel_BTM.mT, given, self._p.unconditional_share
         )
 
     def configure_optimizers(self) -> Any:

@@ -53,7 +53,7 @@ CATEGORIES = (
             "can you name the color that {x} has",
             "i want to know which color {x} is",
         ),
-        "it is {a}",
+        "the color is {a}",
         (
             ("grass", "green"),
             ("a frog", "green"),
@@ -113,7 +113,7 @@ CATEGORIES = (
             "can you tell me which number follows {x}",
             "after {x} which number comes next",
         ),
-        "the number is {a}",
+        "the next is {a}",
         (
             ("one", "two"),
             ("two", "three"),
@@ -139,7 +139,7 @@ CATEGORIES = (
             "i want to know how many {x} {y} has",
             "name the number of {x} that {y} has",
         ),
-        "the answer is {a}",
+        "the total is {a}",
         (
             ("wheels", "a bicycle", "two"),
             ("sides", "a triangle", "three"),
@@ -167,9 +167,9 @@ CATEGORIES = (
         (
             ("hot", "cold"),
             ("fast", "slow"),
-            ("happy", "sad"),
-            ("early", "late"),
-            ("open", "closed"),
+            ("small", "big"),
+            ("strong", "weak"),
+            ("dark", "light"),
             ("summer", "winter"),
         ),
     ),

@@ -113,6 +113,7 @@ class _Planner:
     def _assistant(
         self, stem: str, text: str, role: Role, split: Split, tags: dict[str, str]
     ) -> str:
+        a = self.p.assistant
         line = Line(
             id=self._new_id(stem),
             text=text,
@@ -122,7 +123,7 @@ class _Planner:
             role=role,
             voice_split="train",
             text_split=split,
-            manner=Manner(rate=self._between(self.p.assistant.rate_range)),
+            manner=Manner(self._between(a.rate_range), variety=a.variety),
             throat=1.0,
             scene=Scene(level_db=ASSISTANT_LEVEL_DB),
             seed=0,

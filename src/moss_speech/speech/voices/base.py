@@ -19,11 +19,13 @@ PROGRAM_TIMEOUT_S = 60
 class Manner:
     """How a sentence is said, relative to the voice's own rate and pitch (1 = unchanged).
 
-    A synthesiser that cannot change its pitch ignores it.
+    A synthesiser that cannot change its pitch ignores it; only Piper has a variety to change.
     """
 
     rate: float = 1.0
     pitch: float = 1.0
+    variety: float = 1.0
+    """How much renditions of one sentence differ in melody, timing and colour; 0 not at all."""
 
 
 class Synthesiser(Protocol):

@@ -55,7 +55,9 @@ class Piper:
             raise ValueError(f"piper has no voice {voice!r}; it has joe")
         ids_1P = np.array([self._ids(text)], dtype=np.int64)
         how = self._config["inference"]
-        scales = [how["noise_scale"], how["length_scale"] / manner.rate, how["noise_w"]]
+        noise, timing_noise = how["noise_scale"], how["noise_w"]
+        scales = [noise * manner.variety, how["length_scale"] / manner.rate]
+        scales.append(timing_noise * manner.variety)
         feeds = {
             "input": ids_1P,
             "input_lengths": np.array([ids_1P.shape[1]], dtype=np.int64),
