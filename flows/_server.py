@@ -45,7 +45,7 @@ def prefect_environment(api: str) -> dict[str, str]:
         MOSS_ROOT=str(settings().root),
         PREFECT_HOME=str(settings().state / "prefect"),
         PREFECT_API_URL=api,
-        PREFECT_WORKER_QUERY_SECONDS="2",
+        PREFECT_WORKER_QUERY_SECONDS="1",
         PREFECT_CLI_COLORS="false",
         COLUMNS="240",
     )

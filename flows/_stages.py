@@ -33,7 +33,9 @@ _REPORT_EVERY_S = 3.0
 _CHATTER = (
     "Updating lock file",
     "To track the changes",
+    "git add dvc.lock",
     "To enable auto staging",
+    "dvc config core.autostage",
     "Use `dvc push`",
 )
 

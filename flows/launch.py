@@ -86,8 +86,8 @@ def _run_id(process: "subprocess.Popen[str]", output: Path) -> str:
 def _watch(api: str, parameters: dict[str, Any]) -> str:
     """Start the deployed flow and show its log until it ends; the id of its run."""
     name = "train-pipeline/train-pipeline"
-    command = [sys.executable, "-m", "prefect", "deployment", "run", name, "--watch"]
-    command += ["--params", json.dumps(parameters)]
+    command = [sys.executable, "-m", "prefect", "deployment", "run", name]
+    command += ["--watch", "--watch-interval", "1", "--params", json.dumps(parameters)]
     output = settings().state / "prefect" / "watch.log"
     output.parent.mkdir(parents=True, exist_ok=True)
     with output.open("w") as kept:

@@ -25,8 +25,12 @@ SPLITS: tuple[Split, ...] = ("train", "dev", "test")
 
 def composition(**more: object) -> Composition:
     mixture = Mixture(**dict.fromkeys(KINDS, 1.0))
-    values = {"packed_rows": 30, "mixture": mixture, "max_exchanges": 2, "tempo_jitter": 0.0}
-    values |= {
+    values = {
+        "packed_rows": 30,
+        "mixture": mixture,
+        "max_exchanges": 2,
+        "tempo_jitter": 0.0,
+        "filler_share": 0.5,
         "repeat_share": 0.2,
         "splice_share": 0.5,
         "renditions": 9,

@@ -44,6 +44,8 @@ class Composition(Params):
     """Most typical renditions of an answer, and of an opening, that are learnt from."""
     tempo_jitter: float = Field(ge=0, le=0.5)
     """Share of the codes of what is heard that are dropped or doubled."""
+    filler_share: float = Field(ge=0, le=1)
+    """Share of the spoken questions that have stray words of other utterances between their own."""
     end_share: float = Field(ge=0, le=1)
     """Share of spoken replies whose closing text row is a target."""
     assistant_reads: bool

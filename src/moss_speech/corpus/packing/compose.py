@@ -5,7 +5,8 @@ from typing import Literal, TypeVar, get_args
 
 import numpy as np
 
-from moss_speech.corpus.packing.material import Exchange, Material, Spoken
+from moss_speech.corpus.packing.fillers import Fillers
+from moss_speech.corpus.packing.material import Codes, Exchange, Material, Spoken
 from moss_speech.corpus.packing.splice import Splicer, most_typical
 from moss_speech.lm.config import LMConfig
 from moss_speech.lm.grid import (
@@ -56,6 +57,7 @@ class Composer:
         assistant = [s for s in self._spoken if s.is_assistant]
         self._splicer = Splicer(assistant, p.renditions)
         self._answers = _typical_answers(material.exchanges, p.renditions)
+        self._fillers = Fillers(self._spoken, material.exchanges)
         self._aligned = [s for s in self._spoken if len(s.words) > 1]
         shares = np.array([getattr(p.mixture, kind) for kind in KINDS])
         self._shares = shares / shares.sum()
@@ -86,7 +88,7 @@ class Composer:
         match kind:
             case "asr":
                 heard = self._pick(self._spoken)
-                return self._repeat(Turn("user", codes=self._heard_codes(heard)), heard.text)
+                return self._repeat(Turn("user", codes=self._in_a_tempo(heard.codes)), heard.text)
             case "tts":
                 said = self._pick(self._read)
                 return self._repeat(Turn("user", text=said.text), self._said_codes(said))
@@ -125,7 +127,7 @@ class Composer:
     def _exchange(self, exchange: Exchange, kind: Kind) -> tuple[Turn, Turn]:
         asked, said = Turn("user", exchange.question), Turn("assistant", exchange.answer)
         if kind.startswith("s"):
-            asked = Turn("user", codes=self._heard_codes(self._pick(exchange.questions)))
+            asked = Turn("user", codes=self._asked_codes(self._pick(exchange.questions)))
         if kind.endswith("s"):
             said = Turn(
                 "assistant", codes=self._said_codes(self._pick(self._answers[exchange.answer]))
@@ -139,14 +141,18 @@ class Composer:
             codes = self._splicer.splice(said, self._random)
         return [int(code) for code in codes]
 
-    def _heard_codes(self, spoken: Spoken) -> list[int]:
-        """Codes of an utterance, some dropped and some doubled: other tempi."""
-        n_codes = len(spoken.codes)
-        times = np.ones(n_codes, np.int64)
-        changed = self._random.random(n_codes) < self._p.tempo_jitter
+    def _asked_codes(self, asked: Spoken) -> list[int]:
+        """Codes of a question, sometimes with stray words between its own."""
+        stray = self._random.random() < self._p.filler_share
+        return self._in_a_tempo(self._fillers.insert(asked, self._random) if stray else asked.codes)
+
+    def _in_a_tempo(self, codes_N: Codes) -> list[int]:
+        """Codes of what is heard, some dropped and some doubled: other tempi."""
+        times = np.ones(len(codes_N), np.int64)
+        changed = self._random.random(len(codes_N)) < self._p.tempo_jitter
         times[changed] = self._random.choice((0, 2), int(changed.sum()))
-        codes: list[int] = np.repeat(spoken.codes, times).tolist()
-        return codes or spoken.codes.tolist()
+        codes: list[int] = np.repeat(codes_N, times).tolist()
+        return codes or [int(code) for code in codes_N]
 
     def _spans(self, spoken: Spoken) -> list[str | list[int]]:
         """Runs of words of an utterance, typed and spoken in turn; spoken ones touch."""
