@@ -26,7 +26,7 @@ def test_equal_seeds_plan_equal_lines(few):
     assert plan_embedded(few, 5) != plan_embedded(few, 6)
 
 
-def test_every_fact_has_seven_training_one_dev_and_two_test_wordings():
+def test_every_fact_has_eight_training_one_dev_and_two_test_wordings():
     for fact in facts_of(ALL):
         splits = Counter(split for split, _ in fact.questions)
         assert splits == {"train": 7, "dev": 1, "test": 2}

@@ -1,4 +1,4 @@
-"""The embedded domain: 44 facts in five categories, asked in ten wordings each.
+"""The embedded domain: 44 facts in five categories, asked in eleven wordings each.
 
 Every answer has a fixed start and one answer word. Test wordings are rephrasings; each of their
 words occurs in a training wording of some category, so a model can know how it sounds.
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from moss_speech.corpus.items import Split
 
-N_TRAIN_WORDINGS, N_DEV_WORDINGS = 7, 1
+N_TRAIN_WORDINGS, N_DEV_WORDINGS = 8, 1
 """Of a category's wordings, in order; the rest are test."""
 
 
@@ -49,9 +49,10 @@ CATEGORIES = (
             "{x} has what color",
             "please name the color of {x}",
             "can you say what color {x} is",
+            "i want to know which color {x} is",
             "please tell me what color {x} has",
             "can you name the color that {x} has",
-            "i want to know which color {x} is",
+            "do you know what color {x} has",
         ),
         "the color is {a}",
         (
@@ -79,9 +80,10 @@ CATEGORIES = (
             "do you know what animal {x}",
             "which animal is it that {x}",
             "can you say which animal {x}",
+            "can you tell me the name of an animal that {x}",
             "please name the animal that {x}",
             "i want to know what animal it is that {x}",
-            "can you tell me the name of an animal that {x}",
+            "tell me the name of the animal that {x}",
         ),
         "that is a {a}",
         (
@@ -109,9 +111,10 @@ CATEGORIES = (
             "i want to know what number follows {x}",
             "name the number after {x}",
             "do you know which number follows {x}",
+            "after {x} which number comes next",
             "please say what number comes next after {x}",
             "can you tell me which number follows {x}",
-            "after {x} which number comes next",
+            "do you know what number comes after {x}",
         ),
         "the next is {a}",
         (
@@ -135,9 +138,10 @@ CATEGORIES = (
             "can you count the {x} of {y}",
             "say how many {x} {y} has",
             "{y} has how many {x}",
+            "name the number of {x} that {y} has",
             "please count the {x} that {y} has",
             "i want to know how many {x} {y} has",
-            "name the number of {x} that {y} has",
+            "please tell me how many {x} {y} has",
         ),
         "the total is {a}",
         (
@@ -159,9 +163,10 @@ CATEGORIES = (
             "please name the opposite of {x}",
             "{x} is the opposite of what",
             "can you say the opposite of {x}",
+            "what opposite does {x} have",
             "please tell me which word is the opposite of {x}",
             "i want to know the opposite of {x}",
-            "what opposite does {x} have",
+            "please say what the opposite of {x} is",
         ),
         "the opposite is {a}",
         (
