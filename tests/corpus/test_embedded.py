@@ -29,7 +29,7 @@ def test_equal_seeds_plan_equal_lines(few):
 def test_every_fact_has_eight_training_one_dev_and_two_test_wordings():
     for fact in facts_of(ALL):
         splits = Counter(split for split, _ in fact.questions)
-        assert splits == {"train": 7, "dev": 1, "test": 2}
+        assert splits == {"train": 8, "dev": 1, "test": 2}
     assert len(facts_of(ALL)) == 44
     assert len({f.answer_word for f in facts_of(ALL)}) == 26
 
