@@ -5,13 +5,14 @@ from pathlib import Path
 import pytest
 from pydantic import Field
 
-from moss_speech.params.base import Params, load_section, read_yaml
+from moss_speech.params.base import Params, Range, load_section, read_yaml
 
 
 class Section(Params):
-    """A section with one limit."""
+    """A section with limits."""
 
     lr: float = Field(gt=0, le=0.1)
+    rate_range: Range = Field(default=[0.8, 1.0])
 
 
 def _load(tmp_path: Path, text: str) -> Section:
@@ -30,6 +31,10 @@ def test_valid_section_is_read(tmp_path: Path) -> None:
         ("train: {lr: 1e-4}", r"train\.lr is '1e-4': Input should be a valid number"),
         ("train: {lr: 3.0}", r"train\.lr is 3\.0: Input should be less than or equal to 0\.1"),
         ("train: {}", r"train\.lr is missing"),
+        (
+            "train: {lr: 0.1, rate_range: [1.0, 0.8]}",
+            r"train\.rate_range is \[1\.0, 0\.8\]: .*must be \[low, high\]",
+        ),
         ("other: {}", "no section 'train'; it has other"),
     ],
 )

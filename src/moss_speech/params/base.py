@@ -1,10 +1,10 @@
 """Reading params.yaml: strict YAML in, frozen validated sections out."""
 
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 
 class Params(BaseModel):
@@ -19,6 +19,15 @@ class StageParams(Params):
     threads: int = Field(ge=1, le=256)
     """CPU threads of the stage; part of its result, so never the scheduler's choice."""
 
+
+def _in_order(bounds: list[float]) -> list[float]:
+    if bounds[0] > bounds[1]:
+        raise ValueError("must be [low, high]")
+    return bounds
+
+
+Range = Annotated[list[float], Field(min_length=2, max_length=2), AfterValidator(_in_order)]
+"""Lowest and highest value."""
 
 P = TypeVar("P", bound=Params)
 

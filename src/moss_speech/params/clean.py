@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from moss_speech.params.base import StageParams
+from moss_speech.params.base import Range, StageParams
 
 
 class Clean(StageParams):
@@ -10,14 +10,14 @@ class Clean(StageParams):
 
     sample: int | None = Field(ge=0)
     """Items, spread over the voices, that recogniser and quality graph hear; null: all."""
-    duration_s: list[float] = Field(min_length=2, max_length=2)
+    duration_s: Range
     min_speech_s: float = Field(ge=0, le=10)
     """Least speech that voice activity detection must find."""
-    loudness_lufs: list[float] = Field(min_length=2, max_length=2)
+    loudness_lufs: Range
     clip_level: float = Field(gt=0, le=1)
     max_clipped_share: float = Field(ge=0, le=1)
     """Share of samples at or above `clip_level`."""
-    letters_per_s: list[float] = Field(min_length=2, max_length=2)
+    letters_per_s: Range
     """Outside it the transcript is doubted: the recogniser hears the item."""
     duplicate_distance: float = Field(ge=0, le=0.5)
     """Audio fingerprints of equal texts that differ in fewer bits are duplicates."""

@@ -2,9 +2,9 @@
 
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from moss_speech.params.base import Params, StageParams
+from moss_speech.params.base import Params, Range, StageParams
 
 Category = Literal["color", "animal", "next", "count", "opposite"]
 
@@ -39,7 +39,7 @@ class AssistantCounts(Params):
     """Of each answer, for dev and for test."""
     wordings_read: int = Field(ge=0, le=7)
     """Training wordings of each fact that the assistant voice reads once."""
-    rate_range: list[float] = Field(min_length=2, max_length=2)
+    rate_range: Range
     variety: float = Field(ge=0, le=2)
     """How much renditions differ, relative to the voice's own; an even reader is learnt faster."""
 
@@ -62,25 +62,18 @@ class StringCounts(Params):
 class Surroundings(Params):
     """How the users' clips vary."""
 
-    rate_range: list[float] = Field(min_length=2, max_length=2)
+    rate_range: Range
     """Speaking rate relative to the voice's own."""
-    pitch_range: list[float] = Field(min_length=2, max_length=2)
-    throat_range: list[float] = Field(min_length=2, max_length=2)
+    pitch_range: Range
+    throat_range: Range
     """Length of the throat of flite's training voices: few voices, so heard in many sizes."""
-    level_range_db: list[float] = Field(min_length=2, max_length=2)
+    level_range_db: Range
     """Loudness of the speech, RMS in dB of full scale."""
     noise_share: float = Field(ge=0, le=1)
     """Share of clips with background noise."""
-    snr_range_db: list[float] = Field(min_length=2, max_length=2)
-    pause_range_s: list[float] = Field(min_length=2, max_length=2)
+    snr_range_db: Range
+    pause_range_s: Range
     """Silence (or noise alone) before and after the speech."""
-
-    @model_validator(mode="after")
-    def _ordered(self) -> "Surroundings":
-        for name, value in self:
-            if isinstance(value, list) and not value[0] <= value[1]:
-                raise ValueError(f"{name} is {value}, must be [low, high]")
-        return self
 
 
 class Embedded(Params):
