@@ -37,4 +37,5 @@ def load_runtime(chosen: Settings) -> Runtime:
     engine = Engine(bundle)
     warm_up(engine)
     version = "local" if found.version is None else str(found.version)
-    return Runtime(engine, ModelInfo(NAME, version, bundle.digest), Metrics(), chosen.max_waiting)
+    model = ModelInfo(NAME, version, found.digest or bundle.digest)
+    return Runtime(engine, model, Metrics(), chosen.max_waiting)

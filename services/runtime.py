@@ -19,7 +19,10 @@ EventSource = Callable[[], Iterator[Event]]
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """Which model answers: its name and version in the registry and the digest of its bundle."""
+    """Which model answers: its name and version in the registry and the digest it has there.
+
+    A plain folder has the digest of its card.
+    """
 
     name: str
     version: str

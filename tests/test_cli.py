@@ -57,13 +57,13 @@ def test_report_prints_the_figures_for_programs(workspace: Path) -> None:
 
 
 def test_plan_counts_the_published_model_without_memory(workspace: Path) -> None:
-    done = CliRunner().invoke(app, ["plan", "paper", "--json"])
+    done = CliRunner().invoke(app, ["plan", "--preset", "paper", "--json"])
     assert done.exit_code == 0, done.stderr
     assert json.loads(done.stdout)["parameters"] > 9e9
 
 
 def test_plan_refuses_an_unknown_preset(workspace: Path) -> None:
-    done = CliRunner().invoke(app, ["plan", "papre"])
+    done = CliRunner().invoke(app, ["plan", "--preset", "papre"])
     assert done.exit_code == 1
     assert "no preset 'papre'; there are demo, finetune, paper, tiny, params" in done.stderr
 

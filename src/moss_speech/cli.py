@@ -159,7 +159,7 @@ def _open_when_ready(address: str, service: "subprocess.Popen[bytes]") -> None:
 @app.command()
 @plain_errors
 def plan(
-    preset: Annotated[str, typer.Argument(help="A preset, or `params` for params.yaml")] = "params",
+    preset: Annotated[str, typer.Option(help="A preset, or `params` for params.yaml")] = "params",
     gpus: Annotated[int, typer.Option(min=1)] = 8,
     gpu_gb: Annotated[float, typer.Option(min=1, help="Memory of one GPU")] = 80.0,
     as_json: Json = False,

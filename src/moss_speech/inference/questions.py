@@ -99,7 +99,8 @@ def read_question(source: Path | BinaryIO, limits: Limits = LIMITS) -> Samples:
     try:
         info = soundfile.info(source)
     except (soundfile.SoundFileError, OSError, TypeError) as error:
-        raise QuestionError("not_audio", f"{name} is not readable audio: {error}") from error
+        reason = getattr(error, "error_string", error)  # without the name that a stream has
+        raise QuestionError("not_audio", f"{name} is not readable audio: {reason}") from error
     if info.frames == 0:
         raise QuestionError("audio_empty", f"{name} holds 0 samples, must hold at least 1")
     check_length(info.frames / info.samplerate, limits)
