@@ -4,18 +4,9 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from moss_speech.corpus.alignment import WordSpan
 from moss_speech.corpus.packing.fillers import Fillers
 from moss_speech.corpus.packing.material import Exchange, Spoken
-
-
-def spoken(id_: str, text: str, first_code: int) -> Spoken:
-    """Two codes a word, all different, one code of silence at either end."""
-    words = text.split()
-    spans = tuple(WordSpan(w, 1 + 2 * i, 3 + 2 * i) for i, w in enumerate(words))
-    codes = np.arange(first_code, first_code + 2 * len(words) + 2)
-    return Spoken(id_, text, codes, False, spans)
-
+from tests.corpus.spoken import spoken
 
 ASKED = spoken("q", "what color is grass", 0)
 SALAD = spoken("s", "grass table", 50)
