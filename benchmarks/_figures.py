@@ -1,11 +1,11 @@
 """What a benchmark reports: figures with goals, printed as a table and kept as JSON."""
 
-import json
 import os
 from dataclasses import asdict, dataclass
 from statistics import median
 
 from moss_speech.settings import settings
+from moss_speech.storage import write_json
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,4 @@ def report(benchmark: str, figures: list[Figure]) -> None:
         goal = "" if f.goal is None else f"≤ {f.goal:g} {'met' if f.met else 'MISSED'}"
         name = f"{f.name} ({f.unit})" if f.unit else f.name
         print(f"{name:42}{f.min:9.3f}{f.median:9.3f}{f.max:9.3f}  {goal}")
-    out = settings().root / "benchmarks" / f"{benchmark}.json"
-    rows = json.dumps([asdict(f) for f in figures], indent=2, ensure_ascii=False)
-    out.write_text(rows + "\n", encoding="utf-8")
+    write_json(settings().root / "benchmarks" / f"{benchmark}.json", [asdict(f) for f in figures])

@@ -4,7 +4,6 @@
 verified third-party weights, so that the network's speed is not measured.
 """
 
-import json
 import re
 import subprocess
 import sys
@@ -15,6 +14,7 @@ from pathlib import Path
 from _figures import Figure, figure, report
 
 from moss_speech.settings import child_environment, settings
+from moss_speech.storage import read_json
 
 _TOTAL = re.compile(r"(\d+) s in all, \d+ s in stages \(([\d.]+)% outside them\)")
 
@@ -33,7 +33,7 @@ def make(target: str, folder: Path) -> tuple[float, str]:
 
 def stage_figures(root: Path) -> list[Figure]:
     """Seconds and peak memory of every stage that ran."""
-    used = {f.parent.name: json.loads(f.read_text()) for f in root.glob("runs/*/usage.json")}
+    used = {f.parent.name: read_json(f) for f in root.glob("runs/*/usage.json")}
     order = sorted(used, key=lambda name: used[name]["started_s"])
     figures = [
         figure(f"stage {name}", [used[name]["ended_s"] - used[name]["started_s"]], "s")

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from moss_speech.assets import fetch
 from moss_speech.audio import SPEAKING, Samples, resample
+from moss_speech.speech.packaged import open_graph
 from moss_speech.speech.voices.base import Manner
 from moss_speech.speech.voices.phonemes import ipa
 from moss_speech.storage import read_json
@@ -23,10 +24,8 @@ KOKORO_FIXES = {"ʲ": "j", "r": "ɹ", "x": "k", "ɬ": "l", "ɚ": "əɹ"}
 
 
 def _session(model: Path, seed: int) -> onnxruntime.InferenceSession:
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
     onnxruntime.set_seed(seed)
-    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    return open_graph(model)
 
 
 def _speech(audio: NDArray[np.float32], rate_hz: int) -> Samples:
@@ -55,9 +54,8 @@ class Piper:
             raise ValueError(f"piper has no voice {voice!r}; it has joe")
         ids_1P = np.array([self._ids(text)], dtype=np.int64)
         how = self._config["inference"]
-        noise, timing_noise = how["noise_scale"], how["noise_w"]
-        scales = [noise * manner.variety, how["length_scale"] / manner.rate]
-        scales.append(timing_noise * manner.variety)
+        noise, timing_noise = (how[key] * manner.variety for key in ("noise_scale", "noise_w"))
+        scales = [noise, how["length_scale"] / manner.rate, timing_noise]
         feeds = {
             "input": ids_1P,
             "input_lengths": np.array([ids_1P.shape[1]], dtype=np.int64),
