@@ -25,7 +25,19 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
 
 def test_help_lists_every_command() -> None:
     shown = CliRunner().invoke(app, ["--help"]).stdout
-    for command in ("data", "train", "evaluate", "ask", "serve", "plan", "report", "doctor"):
+    for command in (
+        "data",
+        "train",
+        "evaluate",
+        "ask",
+        "serve",
+        "plan",
+        "report",
+        "doctor",
+        "export",
+        "verify",
+        "make-checkpoint",
+    ):
         assert command in shown
 
 
@@ -59,7 +71,8 @@ def test_report_prints_the_figures_for_programs(workspace: Path) -> None:
 def test_plan_counts_the_published_model_without_memory(workspace: Path) -> None:
     done = CliRunner().invoke(app, ["plan", "--preset", "paper", "--json"])
     assert done.exit_code == 0, done.stderr
-    assert json.loads(done.stdout)["parameters"] > 9e9
+    lm = json.loads(done.stdout)["lm"]
+    assert (lm["tensors"], lm["parameters"]) == (446, 9_095_694_336)
 
 
 def test_plan_refuses_an_unknown_preset(workspace: Path) -> None:
@@ -105,3 +118,13 @@ def test_data_check_of_an_empty_folder_names_it(workspace: Path, tmp_path: Path)
     done = CliRunner().invoke(app, ["data", "check", str(tmp_path)])
     assert done.exit_code == 1
     assert f"folder {tmp_path} holds no .wav or .flac file" in done.stderr
+
+
+def test_random_model_is_exported_and_verified_from_the_shell(tmp_path: Path) -> None:
+    made, out = str(tmp_path / "made"), str(tmp_path / "out")
+    for arguments in (["make-checkpoint", made], ["export", made, out], ["verify", out, made]):
+        done = CliRunner().invoke(app, arguments)
+        assert done.exit_code == 0, done.stderr
+    assert "0 of 50 tensors differ; largest change of 252,416 logits 0" in done.stdout
+    again = CliRunner().invoke(app, ["make-checkpoint", made])
+    assert again.exit_code == 1 and "is not empty" in again.stderr

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from transformers import Qwen3Config, Qwen3ForCausalLM
 
 from moss_speech.lm.load import load_qwen3
@@ -77,3 +78,35 @@ def test_split_deeper_than_the_model_is_refused(tmp_path: Path) -> None:
     qwen3(tmp_path, 2, tied=False)
     with pytest.raises(ValueError, match=r"n_tail_layers is 6, must be 0\.\.5"):
         load_qwen3(tmp_path, 6, n_codes=20, ids=IDS)
+
+
+def test_untied_checkpoint_without_a_head_is_refused(tmp_path: Path) -> None:
+    qwen3(tmp_path, 2, tied=False)
+    tensors = load_file(tmp_path / "model.safetensors")
+    del tensors["lm_head.weight"]
+    save_file(tensors, tmp_path / "model.safetensors")
+    with pytest.raises(ValueError, match=r"lacks 1 tensors, first 'lm_head\.weight'"):
+        load_qwen3(tmp_path, 2, n_codes=20, ids=IDS)
+
+
+def test_import_keeps_the_type_of_the_weights(tmp_path: Path) -> None:
+    qwen3(tmp_path, 2, tied=False).to(torch.bfloat16).save_pretrained(tmp_path)
+    ours = load_qwen3(tmp_path, 2, n_codes=20, ids=IDS)
+    assert {w.dtype for w in ours.parameters()} == {torch.bfloat16}
+
+
+@torch.inference_mode()
+def test_speech_path_starts_as_the_text_path_at_every_layer(tmp_path: Path) -> None:
+    qwen3(tmp_path, 2, tied=False)
+    model = load_qwen3(tmp_path, 3, n_codes=20, ids=IDS)
+    seen: dict[str, list[torch.Tensor]] = {"text": [], "audio": []}
+    for channel, block in (("text", model.model.text_block), ("audio", model.model.audio_block)):
+        for layer in block.layers:
+            layer.register_forward_hook(lambda *out, to=seen[channel]: to.append(out[2]))
+    grid_BTC = torch.stack((ids(19), torch.full((2, 19), 21)), -1)
+    place = model.place(grid_BTC)
+    x_BTD = model.trunk(grid_BTC, place)
+    assert torch.equal(model.tail(x_BTD, "text", place), model.tail(x_BTD, "audio", place))
+    assert len(seen["text"]) == 3
+    for text, audio in zip(seen["text"], seen["audio"], strict=True):
+        assert torch.equal(text, audio)

@@ -32,7 +32,7 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
     [
         ("services/service.py", set()),
         ("flows/train_pipeline.py", set()),
-        ("src/moss_speech/cli.py", set()),
+        ("src/moss_speech/cli/main.py", set()),
         ("src/moss_speech/registry/promotion.py", set()),
         ("src/moss_speech/evaluation/scores.py", {"evaluate"}),
         ("src/moss_speech/corpus/clean/verdicts.py", {"clean"}),

@@ -3,23 +3,21 @@
 Every name and shape must fit; what does not is refused by name (docs/reference/format.md 2).
 """
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
-from torch import Tensor
 
 from moss_speech.lm.config import LMConfig, id_values, read_config, write_config
 from moss_speech.lm.model import LayerSplitLM, channel_parameters
-from moss_speech.lm.split import copy_text_to_speech, split_tensors
+from moss_speech.lm.split import HEAD, copy_text_to_speech, qwen3_tensors, split_tensors
+from moss_speech.lm.tensors import TensorFolder, write_tensors
 from moss_speech.lm.tokenizer import TextTokenizer
 from moss_speech.storage import read_json
 from moss_speech.vocab import SpecialIds
 
-_SINGLE, _INDEX = "model.safetensors", "model.safetensors.index.json"
+MAX_SHARD_BYTES = 5 * 10**9
+"""Largest file of weights, as is usual for published checkpoints."""
 
 
 def load_lm(folder: Path) -> LayerSplitLM:
@@ -27,15 +25,23 @@ def load_lm(folder: Path) -> LayerSplitLM:
 
     Raises `ValueError` for a missing, extra, misshapen or non-finite tensor, naming it.
     """
-    config = read_config(folder)
-    return _assemble(config, read_tensors(folder), folder).eval()
+    config, tensors = read_config(folder), TensorFolder.open(folder)
+    with torch.device("meta"):
+        model = LayerSplitLM(config)
+    tensors.check(model.state_dict())
+    model.load_state_dict(tensors.read(), assign=True)
+    return model.eval()
 
 
-def save_lm(model: LayerSplitLM, folder: Path, tokenizer: TextTokenizer) -> None:
-    """Write config.json, model.safetensors and tokenizer.json into an existing folder."""
+def save_lm(
+    model: LayerSplitLM,
+    folder: Path,
+    tokenizer: TextTokenizer,
+    max_shard_bytes: int = MAX_SHARD_BYTES,
+) -> None:
+    """Write config.json, the weights and tokenizer.json into an existing folder."""
     write_config(model.config, folder)
-    tensors = {name: w.detach().contiguous() for name, w in model.state_dict().items()}
-    save_file(tensors, folder / _SINGLE, metadata={"format": "pt"})
+    write_tensors(model.state_dict(), folder, max_shard_bytes)
     tokenizer.save(folder)
 
 
@@ -45,13 +51,20 @@ def load_qwen3(folder: Path, n_tail_layers: int, n_codes: int, ids: SpecialIds) 
     Sharded or single, tied or untied. The speech vocabulary has room for `ids.eosp`,
     `ids.audio_pad` and the published reserve of 127 unused ids.
     """
-    config = qwen3_config(read_json(folder / "config.json"), n_tail_layers, n_codes, ids)
-    model = LayerSplitLM(config)
-    speech = channel_parameters(model, "audio")
-    expected = {k: w for k, w in model.state_dict().items() if k not in speech}
-    tensors = split_tensors(read_tensors(folder), config)
-    _check(tensors, expected, folder)
-    model.load_state_dict(tensors, strict=False)
+    values = read_json(folder / "config.json")
+    config = qwen3_config(values, n_tail_layers, n_codes, ids)
+    with torch.device("meta"):
+        model = LayerSplitLM(config)
+    expected, speech = qwen3_tensors(model), channel_parameters(model, "audio")
+    found = TensorFolder.open(folder)
+    tied = bool(values.get("tie_word_embeddings"))
+    if tied and HEAD not in found.shapes:
+        del expected[HEAD]
+    found.check(expected)
+    tensors = split_tensors(found.read(), config, tied)
+    dtype = tensors["model.embed_tokens.weight"].dtype
+    tensors |= {name: torch.empty(w.shape, dtype=dtype) for name, w in speech.items()}
+    model.load_state_dict(tensors, assign=True)
     copy_text_to_speech(model, seed=0)
     return model.eval()
 
@@ -76,44 +89,3 @@ def qwen3_config(
         **id_values(ids),
     }
     return LMConfig.from_json(own, "config.json of the Qwen3 model")
-
-
-def read_tensors(folder: Path) -> dict[str, Tensor]:
-    """All tensors of a folder with one safetensors file or an index of several."""
-    if (folder / _INDEX).is_file():
-        names = sorted(set(read_json(folder / _INDEX)["weight_map"].values()))
-    elif (folder / _SINGLE).is_file():
-        names = [_SINGLE]
-    else:
-        raise ValueError(f"{folder} holds neither {_SINGLE} nor {_INDEX}")
-    tensors: dict[str, Tensor] = {}
-    for name in names:
-        try:
-            with safe_open(folder / name, framework="pt") as stream:
-                tensors |= {key: stream.get_tensor(key).clone() for key in stream.keys()}  # noqa: SIM118
-        except (SafetensorError, OSError) as error:
-            raise ValueError(f"{folder / name} is no whole safetensors file: {error}") from error
-    return tensors
-
-
-def _check(tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor], where: Path) -> None:
-    if missing := sorted(expected.keys() - tensors.keys()):
-        raise ValueError(f"{where} lacks {len(missing)} tensors, first {missing[0]!r}")
-    if extra := sorted(tensors.keys() - expected.keys()):
-        raise ValueError(f"{where} has {len(extra)} tensors too many, first {extra[0]!r}")
-    for name, want in expected.items():
-        have = tensors[name]
-        if have.shape != want.shape:
-            raise ValueError(
-                f"{where}: {name} has shape {list(have.shape)}, must be {list(want.shape)}"
-            )
-        if not torch.isfinite(have).all():
-            raise ValueError(f"{where}: {name} holds NaN or infinite values")
-
-
-def _assemble(config: LMConfig, tensors: dict[str, Tensor], where: Path) -> LayerSplitLM:
-    with torch.device("meta"):
-        model = LayerSplitLM(config)
-    _check(tensors, model.state_dict(), where)
-    model.load_state_dict(tensors, assign=True)
-    return model

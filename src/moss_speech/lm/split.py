@@ -9,7 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from moss_speech.lm.config import LMConfig
-from moss_speech.lm.model import LayerSplitLM
+from moss_speech.lm.model import LayerSplitLM, channel_parameters
+
+HEAD = "lm_head.weight"
+"""The head of Qwen3ForCausalLM; a file of a model with tied embeddings may lack it."""
 
 
 def initialise(model: LayerSplitLM, seed: int) -> None:
@@ -46,7 +49,7 @@ def split_name(name: str, config: LMConfig) -> str:
     """The name in the split model of a tensor of Qwen3ForCausalLM; unknown names stay."""
     if name == "model.norm.weight":
         return "model.text_norm.weight"
-    if name == "lm_head.weight":
+    if name == HEAD:
         return "text_lm_head.weight"
     if not name.startswith("model.layers."):
         return name
@@ -57,12 +60,36 @@ def split_name(name: str, config: LMConfig) -> str:
     return f"model.text_block.layers.{depth - trunk}.{rest}"
 
 
-def split_tensors(tensors: Mapping[str, Tensor], config: LMConfig) -> dict[str, Tensor]:
+def split_tensors(tensors: Mapping[str, Tensor], config: LMConfig, tied: bool) -> dict[str, Tensor]:
     """Tensors of a Qwen3 text model under the names of the split model's text path.
 
-    A missing head means tied embeddings: the head becomes a copy of its own.
+    The head of a model with tied embeddings becomes a copy of its own.
     """
     named = {split_name(name, config): tensor for name, tensor in tensors.items()}
-    if "text_lm_head.weight" not in named and "model.embed_tokens.weight" in named:
+    if tied:
         named["text_lm_head.weight"] = named["model.embed_tokens.weight"].clone()
     return named
+
+
+def qwen3_name(name: str, config: LMConfig) -> str:
+    """The name in Qwen3ForCausalLM of a tensor of the text path: `split_name` turned round."""
+    if name == "model.text_norm.weight":
+        return "model.norm.weight"
+    if name == "text_lm_head.weight":
+        return HEAD
+    for block, first in (("shared", 0), ("text", config.num_shared_layers)):
+        prefix = f"model.{block}_block.layers."
+        if name.startswith(prefix):
+            index, rest = name.removeprefix(prefix).split(".", 1)
+            return f"model.layers.{first + int(index)}.{rest}"
+    return name
+
+
+def qwen3_tensors(model: LayerSplitLM) -> dict[str, Tensor]:
+    """The text path of a split model under the names of Qwen3ForCausalLM."""
+    speech = channel_parameters(model, "audio")
+    return {
+        qwen3_name(name, model.config): w
+        for name, w in model.state_dict().items()
+        if name not in speech
+    }

@@ -1,16 +1,16 @@
-"""The `moss-speech` command."""
+"""Commands that train, judge, ask and serve; the language model's own are in `checkpoints`."""
 
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
-from functools import wraps
 from pathlib import Path
-from typing import Annotated, Any, ParamSpec, TypeVar
+from typing import Annotated, Any
 
 import typer
 
+from moss_speech.cli import checkpoints
+from moss_speech.cli.errors import plain_errors
 from moss_speech.settings import child_environment, settings, switch_off_telemetry
 
 app = typer.Typer(no_args_is_help=True, help="Train, judge, promote and serve speech models.")
@@ -18,29 +18,14 @@ data_app = typer.Typer(no_args_is_help=True, help="Look at recordings before the
 report_app = typer.Typer(no_args_is_help=True, help="Figures of evaluations.")
 app.add_typer(data_app, name="data")
 app.add_typer(report_app, name="report")
+checkpoints.add_commands(app)
 
-A = ParamSpec("A")
-R = TypeVar("R")
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs")]
 
 
 @app.callback()
 def _start() -> None:
     switch_off_telemetry()
-
-
-def plain_errors(command: Callable[A, R]) -> Callable[A, R]:
-    """Print what users can cure as one line and end with exit code 1."""
-
-    @wraps(command)
-    def run(*args: A.args, **kwargs: A.kwargs) -> R:
-        try:
-            return command(*args, **kwargs)
-        except (ValueError, LookupError, OSError, RuntimeError) as error:
-            typer.echo(f"moss-speech: {error}", err=True)
-            raise typer.Exit(1) from None
-
-    return run
 
 
 @data_app.command("check")
@@ -176,7 +161,7 @@ def plan(
     fit = params.finetune.fit
     counted = plan_lm(_config(params.init_backbone.source), fit.precision, gpus, int(gpu_gb * 1e9))
     if as_json:
-        typer.echo(json.dumps(counted.to_json()))
+        typer.echo(json.dumps({"lm": counted.to_json()}))
         return
     kv_kb = counted.kv_bytes_per_row / 1000
     typer.echo(f"{preset}: {counted.parameters / 1e6:,.1f} M parameters, {counted.tensors} tensors")

@@ -1,0 +1,5 @@
+"""The `moss-speech` command."""
+
+from moss_speech.cli.main import app
+
+__all__ = ["app"]
