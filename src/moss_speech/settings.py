@@ -47,6 +47,8 @@ class Settings(BaseSettings):
     """True forbids every download."""
     hub: bool = False
     """True asks the model hub for third-party weights before the package archives."""
+    hub_endpoint: str | None = None
+    """Address of a mirror of the model hub; default: the hub itself."""
 
     @property
     def state(self) -> Path:

@@ -94,6 +94,7 @@ class Qwen3(Params):
 
     kind: Literal["qwen3"]
     folder: str
+    """A path from the project root, or `hub:OWNER/NAME@REVISION`."""
     ids: dict[Literal["pad", "im_start", "im_end", "sosp", "modality_pad", "audio_pad"], int]
 
 
@@ -102,6 +103,7 @@ class Released(Params):
 
     kind: Literal["released"]
     folder: str
+    """A path from the project root, or `hub:OWNER/NAME@REVISION`."""
 
 
 class InitBackbone(StageParams):

@@ -1,8 +1,7 @@
 """Stage init_backbone: Qwen3 checkpoint, released weights, or texts → models/backbone."""
 
-from pathlib import Path
-
 from moss_speech.corpus.items import open_dialogues, open_utterances
+from moss_speech.hub import model_folder
 from moss_speech.lm.load import load_lm, load_qwen3, save_lm
 from moss_speech.lm.model import LayerSplitLM
 from moss_speech.lm.tokenizer import TextTokenizer, load_tokenizer
@@ -35,7 +34,9 @@ def _backbone(p: InitBackbone, io: StageIO) -> tuple[LayerSplitLM, TextTokenizer
             return train_backbone(utterances, dialogues, p, scratch, how)
         case Qwen3(folder=folder, ids=ids):
             special = SpecialIds(**ids, eosp=p.n_codes)
-            model = load_qwen3(Path(folder), p.n_tail_layers, p.n_codes, special)
-            return model, load_tokenizer(Path(folder))
+            source = model_folder(folder)
+            model = load_qwen3(source, p.n_tail_layers, p.n_codes, special)
+            return model, load_tokenizer(source)
         case Released(folder=folder):
-            return load_lm(Path(folder)), load_tokenizer(Path(folder))
+            source = model_folder(folder)
+            return load_lm(source), load_tokenizer(source)
