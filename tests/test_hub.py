@@ -11,9 +11,9 @@ import pytest
 import torch
 
 from moss_speech import hub
-from moss_speech.lm.checkpoint import Sizes, make_checkpoint
 from moss_speech.lm.load import load_lm
 from moss_speech.settings import Settings
+from tests.lm.small import small_checkpoint
 
 REVISION = "0123456789abcdef0123456789abcdef01234567"
 JSON = {"Content-Type": "application/json"}
@@ -69,7 +69,7 @@ class Hub(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Hub]]:
-    make_checkpoint(tmp_path / "published", Sizes(), max_shard_bytes=300_000)
+    small_checkpoint(tmp_path / "published", max_shard_bytes=300_000)
     (tmp_path / "published" / "modeling.py").write_text("raise SystemExit\n")
     (tmp_path / "published" / "pytorch_model.bin").write_bytes(b"a pickle")
     Hub.folder, Hub.asked = tmp_path / "published", []

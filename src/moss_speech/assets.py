@@ -214,7 +214,12 @@ def _from_hub(asset: Asset, out: Path) -> None:
         raise ValueError(f"{asset.name} names no hub repository")
     for file in asset.files:
         print(f"{asset.name}: downloading {file.name} from {asset.hub_repo}", flush=True)
-        hf_hub_download(asset.hub_repo, file.hub_path or file.name, local_dir=out)
+        hf_hub_download(
+            asset.hub_repo,
+            file.hub_path or file.name,
+            local_dir=out,
+            endpoint=settings().hub_endpoint,
+        )
 
 
 def _sources(asset: Asset) -> list[Callable[[Asset, Path], None]]:

@@ -1,12 +1,16 @@
 """A small random model and its tokenizer, odd in every size."""
 
+from pathlib import Path
+
 import torch
 
+from moss_speech.lm.checkpoint import Dtype, make_checkpoint
 from moss_speech.lm.config import LMConfig, id_values
 from moss_speech.lm.grid import REPEAT, SYSTEM
 from moss_speech.lm.model import LayerSplitLM
 from moss_speech.lm.split import initialise
 from moss_speech.lm.tokenizer import TextTokenizer, train_tokenizer
+from moss_speech.params.lm import Shape
 
 N_CODES = 20
 TEXTS = [*SYSTEM.values(), *REPEAT.values(), "user\n", "what color is grass", "it is green"]
@@ -55,3 +59,24 @@ def random_rows(config: LMConfig, n_rows: int, seed: int) -> torch.Tensor:
     spoken = torch.rand(n_rows, generator=draw) < 0.5
     text[spoken] = config.ids.modality_pad
     return torch.stack((text, audio), -1)
+
+
+SHAPE = Shape(
+    n_text_vocab=600,
+    hidden_size=64,
+    intermediate_size=160,
+    n_trunk_layers=2,
+    n_heads=4,
+    n_kv_heads=2,
+    head_dim=16,
+    max_rows=2048,
+    rope_theta=1e6,
+)
+
+
+def small_checkpoint(
+    out: Path, seed: int = 0, dtype: Dtype = "float32", max_shard_bytes: int = 10**9
+) -> None:
+    """A model folder with 512 codes, three trunk and two tail layers."""
+    shape = SHAPE.model_copy(update={"n_trunk_layers": 3})
+    make_checkpoint(out, shape, 2, 512, seed, dtype, max_shard_bytes)

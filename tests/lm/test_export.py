@@ -8,23 +8,24 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, AutoTokenizer, Qwen3ForCausalLM
 
-from moss_speech.lm.checkpoint import Dtype, Sizes, make_checkpoint
+from moss_speech.lm.checkpoint import Dtype
 from moss_speech.lm.config import read_config
 from moss_speech.lm.export import LAYOUTS, Layout, export_lm
 from moss_speech.lm.load import load_lm
 from moss_speech.lm.tokenizer import load_tokenizer
 from moss_speech.lm.verify import compare
+from tests.lm.small import small_checkpoint
 
 
 @pytest.fixture
 def source(tmp_path: Path) -> Path:
-    make_checkpoint(tmp_path / "source", Sizes(), max_shard_bytes=100_000)
+    small_checkpoint(tmp_path / "source", max_shard_bytes=100_000)
     return tmp_path / "source"
 
 
 def test_equal_arguments_make_equal_bytes_and_another_seed_does_not(tmp_path: Path) -> None:
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
-        make_checkpoint(tmp_path / name, Sizes(), seed)
+        small_checkpoint(tmp_path / name, seed)
     a, b, c = ((tmp_path / name / "model.safetensors").read_bytes() for name in "abc")
     assert a == b != c
 
@@ -35,7 +36,7 @@ def test_equal_arguments_make_equal_bytes_and_another_seed_does_not(tmp_path: Pa
 def test_every_tensor_and_logit_of_an_export_is_the_sources(
     tmp_path: Path, layout: Layout, dtype: Dtype, shard_bytes: int
 ) -> None:
-    make_checkpoint(tmp_path / "source", Sizes(trunk_layers=3, tail_layers=2), 3, dtype)
+    small_checkpoint(tmp_path / "source", 3, dtype)
     export_lm(tmp_path / "source", tmp_path / "out", layout, shard_bytes)
     found = compare(tmp_path / "out", tmp_path / "source")
     assert found.layout == layout
@@ -80,7 +81,7 @@ def test_folder_that_holds_something_is_never_overwritten(source: Path, tmp_path
     with pytest.raises(ValueError, match="out is not empty"):
         export_lm(source, tmp_path / "out", "released")
     with pytest.raises(ValueError, match="out is not empty"):
-        make_checkpoint(tmp_path / "out", Sizes())
+        small_checkpoint(tmp_path / "out")
     assert [p.name for p in (tmp_path / "out").iterdir()] == ["mine.txt"]
 
 

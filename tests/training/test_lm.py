@@ -12,11 +12,11 @@ import torch
 from moss_speech.corpus.packing.packed import Packed, pack
 from moss_speech.lm.grid import Turn, training_sequence
 from moss_speech.lm.model import LayerSplitLM, channel_parameters
+from moss_speech.lm.probe import largest_change, text_probe
 from moss_speech.params.lm import LMFit
 from moss_speech.records import SilentTracker, Tracker
 from moss_speech.training.launch import Fit
 from moss_speech.training.lm import batch_losses, fit_lm, take, with_noise
-from moss_speech.training.lm_probe import largest_change, text_probe
 from tests.lm.small import N_CODES, small_config, small_model, small_tokenizer
 
 TOKENIZER, CONFIG = small_tokenizer(), small_config()

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from moss_speech.corpus.items import Dialogue, Split, Turn, Utterance
-from moss_speech.training.lm_probe import DevQuestions, cell_of, largest_change, text_probe
+from moss_speech.lm.probe import largest_change, text_probe
+from moss_speech.training.lm_probe import DevQuestions, cell_of
 from tests.lm.small import small_model, small_tokenizer
 
 

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 from moss_speech.cli.errors import plain_errors
+from moss_speech.cli.options import Json
 
 Out = Annotated[Path, typer.Argument(help="A new folder")]
 Model = Annotated[
@@ -14,13 +15,11 @@ Model = Annotated[
 ]
 
 
-def add_commands(app: typer.Typer) -> None:
-    """Put the commands of this file into `app`."""
-    app.command("make-checkpoint")(plain_errors(make_checkpoint))
-    app.command("export")(plain_errors(export))
-    app.command("verify")(plain_errors(verify))
+app = typer.Typer()
 
 
+@app.command("make-checkpoint")
+@plain_errors
 def make_checkpoint(
     out: Out,
     hidden: Annotated[int, typer.Option(min=8)] = 64,
@@ -39,12 +38,21 @@ def make_checkpoint(
 ) -> None:
     """Write a small random model in the released layout, for tests of whatever reads it."""
     from moss_speech.lm import checkpoint
+    from moss_speech.params.lm import Shape
 
-    sizes = checkpoint.Sizes(
-        hidden, intermediate, trunk_layers, tail_layers, heads, kv_heads, head_dim, codes,
-        text_vocab, max_rows,
-    )  # fmt: skip
-    checkpoint.make_checkpoint(out, sizes, seed, dtype, int(max_shard_mb * 1e6))
+    shape = Shape(
+        n_text_vocab=text_vocab,
+        hidden_size=hidden,
+        intermediate_size=intermediate,
+        n_trunk_layers=trunk_layers,
+        n_heads=heads,
+        n_kv_heads=kv_heads,
+        head_dim=head_dim,
+        max_rows=max_rows,
+        rope_theta=1e6,
+    )
+    shard_bytes = int(max_shard_mb * 1e6)
+    checkpoint.make_checkpoint(out, shape, tail_layers, codes, seed, dtype, shard_bytes)
     typer.echo(str(out))
 
 
@@ -56,6 +64,8 @@ def _lm_folder(model: str) -> Path:
     return folder / "lm" if (folder / "lm").is_dir() else folder
 
 
+@app.command()
+@plain_errors
 def export(
     model: Model,
     out: Out,
@@ -71,10 +81,12 @@ def export(
     typer.echo(f"{out} ({sum(f.stat().st_size for f in out.iterdir()) / 1e6:,.1f} MB, {layout})")
 
 
+@app.command()
+@plain_errors
 def verify(
     folder: Annotated[Path, typer.Argument(help="What `export` wrote")],
     model: Model,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs")] = False,
+    as_json: Json = False,
 ) -> None:
     """Compare an exported model with its source; exit code 1 if anything differs."""
     from dataclasses import asdict

@@ -11,6 +11,7 @@ import typer
 
 from moss_speech.cli import checkpoints
 from moss_speech.cli.errors import plain_errors
+from moss_speech.cli.options import Json
 from moss_speech.settings import child_environment, settings, switch_off_telemetry
 
 app = typer.Typer(no_args_is_help=True, help="Train, judge, promote and serve speech models.")
@@ -18,9 +19,7 @@ data_app = typer.Typer(no_args_is_help=True, help="Look at recordings before the
 report_app = typer.Typer(no_args_is_help=True, help="Figures of evaluations.")
 app.add_typer(data_app, name="data")
 app.add_typer(report_app, name="report")
-checkpoints.add_commands(app)
-
-Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs")]
+app.add_typer(checkpoints.app)
 
 
 @app.callback()

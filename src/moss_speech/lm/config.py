@@ -9,6 +9,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, model_validator
 
 from moss_speech.params.base import Params, validate_section
+from moss_speech.params.lm import Shape
 from moss_speech.storage import read_json, write_json
 from moss_speech.vocab import PUBLISHED_IDS, SpecialIds
 
@@ -102,6 +103,29 @@ class LMConfig(Params):
 def id_values(ids: SpecialIds) -> dict[str, int]:
     """Special ids as keys of config.json."""
     return {key: getattr(ids, role) for role, key in _ID_KEYS.items()}
+
+
+def shaped_config(
+    shape: Shape, n_tail_layers: int, vocab_size: int, audio_vocab_size: int, ids: SpecialIds
+) -> LMConfig:
+    """The config of a model that is made here."""
+    values = {
+        "vocab_size": vocab_size,
+        "audio_vocab_size": audio_vocab_size,
+        "hidden_size": shape.hidden_size,
+        "intermediate_size": shape.intermediate_size,
+        "num_hidden_layers": shape.n_trunk_layers + n_tail_layers,
+        "num_shared_layers": shape.n_trunk_layers,
+        "num_modality_layers": n_tail_layers,
+        "num_attention_heads": shape.n_heads,
+        "num_key_value_heads": shape.n_kv_heads,
+        "head_dim": shape.head_dim,
+        "max_position_embeddings": shape.max_rows,
+        "rms_norm_eps": 1e-6,
+        "rope_theta": shape.rope_theta,
+        **id_values(ids),
+    }
+    return LMConfig.from_json(values, "the shape")
 
 
 def read_config(folder: Path) -> LMConfig:

@@ -35,15 +35,15 @@ class TensorFolder:
         """
         files: dict[str, Path] = {}
         shapes: dict[str, tuple[int, ...]] = {}
-        for path in _files_of(folder):
+        weight_map = _weight_map(folder)
+        for path in _files_of(folder, weight_map):
             for name, shape in _header(path).items():
                 if name in files:
                     raise ValueError(f"{name} lies in {files[name]} and in {path}")
                 files[name], shapes[name] = path, shape
-        if (folder / INDEX).is_file():
-            for name, file in _weight_map(folder).items():
-                if files.get(name) != folder / file:
-                    raise ValueError(f"{folder / file} lacks {name!r}, which {INDEX} puts there")
+        for name, file in weight_map.items():
+            if files.get(name) != folder / file:
+                raise ValueError(f"{folder / file} lacks {name!r}, which {INDEX} puts there")
         return cls(folder, files, shapes)
 
     def check(self, expected: Mapping[str, Tensor]) -> None:
@@ -81,6 +81,9 @@ def write_tensors(tensors: Mapping[str, Tensor], folder: Path, max_shard_bytes: 
 
 
 def _weight_map(folder: Path) -> dict[str, str]:
+    """Tensor to file as the index says; empty where there is none."""
+    if not (folder / INDEX).is_file():
+        return {}
     index = read_json(folder / INDEX)
     if not isinstance(index, dict) or not isinstance(index.get("weight_map"), dict):
         raise ValueError(f"{folder / INDEX} holds no weight_map")
@@ -91,9 +94,9 @@ def _weight_map(folder: Path) -> dict[str, str]:
     return weight_map
 
 
-def _files_of(folder: Path) -> list[Path]:
-    if (folder / INDEX).is_file():
-        return [folder / name for name in sorted(set(_weight_map(folder).values()))]
+def _files_of(folder: Path, weight_map: dict[str, str]) -> list[Path]:
+    if weight_map:
+        return [folder / name for name in sorted(set(weight_map.values()))]
     if (folder / SINGLE).is_file():
         return [folder / SINGLE]
     pickles = sorted(path.name for pattern in _PICKLES for path in folder.glob(pattern))

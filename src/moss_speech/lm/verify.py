@@ -13,10 +13,11 @@ from transformers import Qwen3ForCausalLM
 from moss_speech.lm.config import LMConfig
 from moss_speech.lm.load import load_lm
 from moss_speech.lm.model import LayerSplitLM
+from moss_speech.lm.probe import largest_change, text_ids
 from moss_speech.lm.split import qwen3_tensors
 from moss_speech.storage import read_json
 
-_BATCH, _ROWS = 4, 64
+_SEQUENCES = 4
 
 
 @dataclass(frozen=True)
@@ -36,13 +37,12 @@ class Comparison:
         return self.changed_tensors == 0 and self.largest_change == 0.0
 
 
-def probe_rows(config: LMConfig, seed: int = 0) -> Tensor:
+def probe_rows(config: LMConfig) -> Tensor:
     """Rows of text and speech in turn, the same for equal sizes, [B, T, C]."""
-    draw = torch.Generator().manual_seed(seed)
-    n_rows = min(_ROWS, config.max_position_embeddings)
-    text_BT = torch.randint(config.vocab_size, (_BATCH, n_rows), generator=draw)
-    audio_BT = torch.randint(config.n_codes, (_BATCH, n_rows), generator=draw)
-    spoken_BT = torch.rand(_BATCH, n_rows, generator=draw) < 0.5
+    draw = torch.Generator().manual_seed(0)
+    text_BT = text_ids(config, _SEQUENCES, draw)
+    audio_BT = torch.randint(config.n_codes, text_BT.shape, generator=draw)
+    spoken_BT = torch.rand(text_BT.shape, generator=draw) < 0.5
     return torch.stack((text_BT.masked_fill(spoken_BT, config.ids.modality_pad), audio_BT), -1)
 
 
@@ -64,8 +64,7 @@ def compare(folder: Path, source: Path) -> Comparison:
 
 def _compare_text(folder: Path, model: LayerSplitLM) -> Comparison:
     theirs = Qwen3ForCausalLM.from_pretrained(folder)
-    text_BT = probe_rows(model.config)[..., 0]
-    text_BT = text_BT.masked_fill(text_BT == model.config.ids.modality_pad, model.config.ids.pad)
+    text_BT = text_ids(model.config, _SEQUENCES, torch.Generator().manual_seed(0))
     pairs = [(theirs(text_BT).logits, model.text_logits(text_BT))]
     return _comparison("qwen3", theirs.state_dict(), qwen3_tensors(model), pairs)
 
@@ -83,7 +82,7 @@ def _comparison(
         changed_tensors=len(changed),
         logits=sum(w.numel() for _, w in logits),
         largest_logit=max(float(w.abs().max()) for _, w in logits),
-        largest_change=max(float((h.float() - w.float()).abs().max()) for h, w in logits),
+        largest_change=max(largest_change(w.float(), h.float()) for h, w in logits),
     )
 
 

@@ -2,13 +2,13 @@
 
 from moss_speech.corpus.packing.packed import Packed
 from moss_speech.lm.load import load_lm, save_lm
+from moss_speech.lm.probe import largest_change, text_probe
 from moss_speech.lm.tokenizer import load_tokenizer
 from moss_speech.params.lm import PretrainFrozen
 from moss_speech.stages.runner import StageIO
 from moss_speech.storage import fresh_dir, write_json
 from moss_speech.training.launch import Fit
 from moss_speech.training.lm import fit_lm
-from moss_speech.training.lm_probe import largest_change, text_probe
 
 Section = PretrainFrozen
 

@@ -1,10 +1,8 @@
-"""What a language model can do right after training: text logits, answers on development data."""
+"""What a language model can do right after training: answers on development data."""
 
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from moss_speech.corpus.answers import Codes, KnownAnswers, spoken_answers
 from moss_speech.corpus.items import Dialogue, Utterance
@@ -18,22 +16,6 @@ PAIRINGS = ("t2t", "s2t", "t2s", "s2s")
 CELLS = ("voice", "wording", "both", "repeat")
 _MAX_ROWS = 100
 _BATCH = 32
-
-
-@torch.inference_mode()
-def text_probe(model: LayerSplitLM, seed: int) -> Tensor:
-    """Logits of the text path on random ids: equal weights give equal bits."""
-    generator = torch.Generator().manual_seed(seed)
-    n_rows, ids = min(64, model.config.max_position_embeddings), model.config.ids
-    ids_BT = torch.randint(model.config.vocab_size, (8, n_rows), generator=generator)
-    return model.text_logits(ids_BT.masked_fill(ids_BT == ids.modality_pad, ids.pad))
-
-
-def largest_change(before: Tensor, after: Tensor) -> float:
-    """Largest absolute difference; 0.0 only if every bit is equal."""
-    if torch.equal(before, after):
-        return 0.0
-    return max(float((before - after).abs().max()), float(np.finfo(np.float32).tiny))
 
 
 def cell_of(voice_split: str, text_split: str, held_out: str) -> str | None:
