@@ -18,14 +18,19 @@ from moss_speech.codec.model import Codec
 from moss_speech.decoder.load import load_speech_decoder
 from moss_speech.decoder.model import SpeechDecoder
 from moss_speech.decoder.voice import Voice, load_voice, save_voice
+from moss_speech.licence import PATTERNS
 from moss_speech.lm.load import load_lm
 from moss_speech.lm.model import LayerSplitLM
-from moss_speech.lm.tokenizer import TextTokenizer, load_tokenizer
+from moss_speech.lm.tokenizer import COMPANIONS, TextTokenizer, load_tokenizer
 from moss_speech.storage import file_digest, fresh_dir, write_json
 
 _LM, _CODEC, _FLOW = Path("lm"), Path("codec"), Path("codec/flow")
 _VOCODER, _VOICES = Path("codec/flow/hift"), Path("voices")
-_KEPT = ("*.safetensors", "*config.json", "tokenizer.json", "*.safetensors.index.json")
+_KEPT = (
+    *("*.safetensors", "*config.json", "tokenizer.json", "*.safetensors.index.json"),
+    *COMPANIONS,
+    *PATTERNS,
+)
 """Files of a model folder that belong to the model; reports do not."""
 
 

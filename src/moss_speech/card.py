@@ -34,6 +34,12 @@ class About(Params):
     sources: Any
     """Licence, consent and counts of each source of the corpus."""
 
+    @property
+    def unlicensed(self) -> str | None:
+        """The folder or address of weights without a licence that it was made from, if any."""
+        source = self.params.get("init_backbone", {}).get("source", {})
+        return source["folder"] if source.get("accept_unlicensed") else None
+
 
 class Card(Params):
     """The content of card.json."""

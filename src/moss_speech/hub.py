@@ -6,10 +6,11 @@ A revision is a full commit hash, so that equal params mean equal weights.
 import re
 from pathlib import Path
 
+from moss_speech.licence import PATTERNS
 from moss_speech.settings import settings
 
 _ADDRESS = re.compile(r"^hub:(?P<repo>[\w.-]+/[\w.-]+)@(?P<revision>[0-9a-f]{40})$")
-_WANTED = ["*.json", "*.safetensors", "*.jinja", "*.txt", "LICENSE*", "LICENCE*"]
+_WANTED = ["*.json", "*.safetensors", "*.jinja", "*.txt", *PATTERNS]
 """Data alone: neither code nor pickles are fetched."""
 
 

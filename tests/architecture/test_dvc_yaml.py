@@ -14,6 +14,7 @@ FLOOR = (
     "settings",
     "records",
     "storage",
+    "licence",
     "audio",
     "vocab",
     "assets",

@@ -12,10 +12,11 @@ from moss_speech.lm.model import LayerSplitLM
 from moss_speech.lm.split import initialise
 from moss_speech.lm.tokenizer import train_tokenizer
 from moss_speech.params.lm import Shape
-from moss_speech.storage import fresh_dir
+from moss_speech.storage import fresh_dir, write_bytes
 
 Dtype = Literal["float32", "bfloat16"]
 _TEXTS = (*SYSTEM.values(), *REPEAT.values(), "system\n", "user\n", "assistant\n", "\n")
+_LICENCE = "CC0-1.0. Random weights, made by `moss-speech make-checkpoint`.\n"
 _RESERVE = 128
 """Speech ids above the codes, as many as the released model has."""
 
@@ -43,4 +44,5 @@ def make_checkpoint(
     initialise(model, seed)
     with fresh_dir(out) as folder:
         save_lm(model.to(getattr(torch, dtype)), folder, tokenizer, max_shard_bytes)
+        write_bytes(folder / "LICENSE", _LICENCE.encode())
     return config

@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 
 from moss_speech.params.base import Params, validate_section
 from moss_speech.params.lm import Shape
-from moss_speech.storage import read_json, write_json
+from moss_speech.storage import read_json
 from moss_speech.vocab import PUBLISHED_IDS, SpecialIds
 
 _ID_KEYS = {
@@ -95,7 +95,7 @@ class LMConfig(Params):
         return validate_section(known, cls, where)
 
     def to_json(self) -> dict[str, Any]:
-        """The content of config.json."""
+        """The content of config.json that the config determines."""
         kind = {"architectures": ["MossSpeechForCausalLM"], "model_type": "moss_speech"}
         return {**kind, **self.model_dump()}
 
@@ -134,8 +134,3 @@ def read_config(folder: Path) -> LMConfig:
     if not path.is_file():
         raise ValueError(f"{folder} holds no config.json, so it is no model folder")
     return LMConfig.from_json(read_json(path), str(path))
-
-
-def write_config(config: LMConfig, folder: Path) -> None:
-    """Write `config.json`."""
-    write_json(folder / "config.json", config.to_json())

@@ -3,31 +3,20 @@
 Layouts: docs/reference/format.md sections 1 and 2.
 """
 
-import shutil
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from moss_speech.lm.config import LMConfig, write_config
-from moss_speech.lm.load import MAX_SHARD_BYTES, load_lm
+from moss_speech.lm.config import LMConfig
+from moss_speech.lm.load import MAX_SHARD_BYTES, load_lm, write_model
 from moss_speech.lm.model import LayerSplitLM
+from moss_speech.lm.quantize import Scheme, hollow, quantize, scheme_of
 from moss_speech.lm.split import qwen3_tensors
-from moss_speech.lm.tensors import write_tensors
 from moss_speech.lm.tokenizer import load_tokenizer
 from moss_speech.storage import fresh_dir, write_bytes, write_json
 
 Layout = Literal["released", "qwen3"]
 LAYOUTS: tuple[Layout, ...] = get_args(Layout)
 
-_TOKENIZER_FILES = (
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "special_tokens_map.json",
-    "added_tokens.json",
-    "chat_template.jinja",
-    "vocab.json",
-    "merges.txt",
-    "generation_config.json",
-)
 _TOKENIZER_CONFIG = {
     "tokenizer_class": "PreTrainedTokenizerFast",
     "eos_token": "<|im_end|>",
@@ -63,47 +52,48 @@ _WHAT: dict[Layout, str] = {
 
 
 def export_lm(
-    source: Path, out: Path, layout: Layout, max_shard_bytes: int = MAX_SHARD_BYTES
+    source: Path,
+    out: Path,
+    layout: Layout,
+    max_shard_bytes: int = MAX_SHARD_BYTES,
+    scheme: Scheme | None = None,
+    licence: str = "that of the source",
 ) -> None:
     """Write the model folder `source` in another engine's layout; `out` appears whole.
 
-    Raises `ValueError` for a source that cannot be opened and an `out` that holds something.
+    With a scheme the linear weights are quantised; without one, all keep their bits. The card
+    states `licence`. Raises `ValueError` for a source that cannot be opened and an `out` that
+    holds something.
     """
     if out.exists() and any(out.iterdir()):
         raise ValueError(f"{out} is not empty, must be a new folder")
     model = load_lm(source)
-    load_tokenizer(source)
+    tokenizer = load_tokenizer(source)
+    if scheme is not None:
+        model = quantize(model, scheme)
     with fresh_dir(out) as folder:
         if layout == "released":
-            write_config(model.config, folder)
-            write_tensors(model.state_dict(), folder, max_shard_bytes)
+            config, tensors = model.config.to_json(), model.state_dict()
         else:
-            write_json(folder / "config.json", qwen3_json(model))
-            write_tensors(qwen3_tensors(model), folder, max_shard_bytes)
-        _copy_tokenizer(source, folder)
-        write_bytes(folder / "README.md", _card(model, layout).encode())
+            config, tensors = qwen3_json(model.config), qwen3_tensors(model)
+        write_model(model, config, tensors, folder, max_shard_bytes)
+        tokenizer.save(folder)
+        if not (folder / "tokenizer_config.json").is_file():
+            write_json(folder / "tokenizer_config.json", _TOKENIZER_CONFIG)
+        write_bytes(folder / "README.md", _card(model, layout, licence).encode())
 
 
-def qwen3_json(model: LayerSplitLM) -> dict[str, Any]:
+def qwen3_json(config: LMConfig) -> dict[str, Any]:
     """config.json of the text path as `Qwen3ForCausalLM`."""
-    values = model.config.model_dump()
-    dtype = str(model.text_lm_head.weight.dtype).removeprefix("torch.")
+    values = config.model_dump()
     kind = {"architectures": ["Qwen3ForCausalLM"], "model_type": "qwen3"}
-    types = {"dtype": dtype, "torch_dtype": dtype}
-    return {**kind, **types, **{key: values[key] for key in _SAME_KEYS}}
+    return {**kind, **{key: values[key] for key in _SAME_KEYS}}
 
 
-def _copy_tokenizer(source: Path, folder: Path) -> None:
-    for name in _TOKENIZER_FILES:
-        if (source / name).is_file():
-            shutil.copyfile(source / name, folder / name)
-    if not (folder / "tokenizer_config.json").is_file():
-        write_json(folder / "tokenizer_config.json", _TOKENIZER_CONFIG)
-
-
-def _card(model: LayerSplitLM, layout: Layout) -> str:
-    config: LMConfig = model.config
-    parameters = sum(w.numel() for w in model.parameters()) / 1e6
+def _card(model: LayerSplitLM, layout: Layout, licence: str) -> str:
+    config, scheme = model.config, scheme_of(model)
+    parameters = sum(w.numel() for w in hollow(config, None).parameters()) / 1e6
+    stored = "" if scheme is None else f", linear weights {scheme.bits}"
     tail, trunk = config.num_modality_layers, config.num_shared_layers
     return (
         f"# Model card\n\n{_WHAT[layout]}\n\n"
@@ -112,7 +102,8 @@ def _card(model: LayerSplitLM, layout: Layout) -> str:
         f"| layers | {trunk} shared, {tail} a tail |\n"
         f"| width | {config.hidden_size} |\n"
         f"| text vocabulary, codes | {config.vocab_size}, {config.n_codes} |\n"
-        f"| type | {str(model.text_lm_head.weight.dtype).removeprefix('torch.')} |\n\n"
-        "The licence, the data and the consent are those of the model that this was exported "
-        "from; see its card.\n"
+        f"| type | {str(model.dtype).removeprefix('torch.')}{stored} |\n"
+        f"| licence | {licence} |\n\n"
+        "The data and the consent are those of the model that this was exported from; see its "
+        "card.\n"
     )

@@ -3,17 +3,21 @@
 Every name and shape must fit; what does not is refused by name (docs/reference/format.md 2).
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
-from moss_speech.lm.config import LMConfig, id_values, read_config, write_config
+from moss_speech.lm.config import LMConfig, id_values, read_config
 from moss_speech.lm.model import LayerSplitLM, channel_parameters
+from moss_speech.lm.quantize import check_quantized, hollow, scheme_of
 from moss_speech.lm.split import HEAD, copy_text_to_speech, qwen3_tensors, split_tensors
 from moss_speech.lm.tensors import TensorFolder, write_tensors
 from moss_speech.lm.tokenizer import TextTokenizer
-from moss_speech.storage import read_json
+from moss_speech.lm.torchao_format import CONFIG_KEY, file_metadata, read_scheme, scheme_json
+from moss_speech.storage import read_json, write_json
 from moss_speech.vocab import SpecialIds
 
 MAX_SHARD_BYTES = 5 * 10**9
@@ -23,13 +27,15 @@ MAX_SHARD_BYTES = 5 * 10**9
 def load_lm(folder: Path) -> LayerSplitLM:
     """Open a model folder in the published layout, in the type its tensors have.
 
-    Raises `ValueError` for a missing, extra, misshapen or non-finite tensor, naming it.
+    Raises `ValueError` for a missing, extra, misshapen or non-finite tensor, naming it, and for
+    quantised weights other than ours.
     """
     config, tensors = read_config(folder), TensorFolder.open(folder)
-    with torch.device("meta"):
-        model = LayerSplitLM(config)
+    path = folder / "config.json"
+    model = hollow(config, read_scheme(read_json(path), str(path)))
     tensors.check(model.state_dict())
     model.load_state_dict(tensors.read(), assign=True)
+    check_quantized(model, str(folder))
     return model.eval()
 
 
@@ -40,9 +46,24 @@ def save_lm(
     max_shard_bytes: int = MAX_SHARD_BYTES,
 ) -> None:
     """Write config.json, the weights and tokenizer.json into an existing folder."""
-    write_config(model.config, folder)
-    write_tensors(model.state_dict(), folder, max_shard_bytes)
+    write_model(model, model.config.to_json(), model.state_dict(), folder, max_shard_bytes)
     tokenizer.save(folder)
+
+
+def write_model(
+    model: LayerSplitLM,
+    config: dict[str, Any],
+    tensors: Mapping[str, Tensor],
+    folder: Path,
+    max_shard_bytes: int,
+) -> None:
+    """Write a config, with the type and quantisation of `model`, and tensors in some layout."""
+    dtype, scheme = str(model.dtype).removeprefix("torch."), scheme_of(model)
+    config |= {"dtype": dtype, "torch_dtype": dtype}
+    if scheme is not None:
+        config |= {CONFIG_KEY: scheme_json(scheme)}
+    write_json(folder / "config.json", config)
+    write_tensors(tensors, folder, max_shard_bytes, file_metadata(tensors, model.dtype))
 
 
 def load_qwen3(folder: Path, n_tail_layers: int, n_codes: int, ids: SpecialIds) -> LayerSplitLM:
@@ -56,6 +77,8 @@ def load_qwen3(folder: Path, n_tail_layers: int, n_codes: int, ids: SpecialIds) 
     with torch.device("meta"):
         model = LayerSplitLM(config)
     expected, speech = qwen3_tensors(model), channel_parameters(model, "audio")
+    if (scheme := read_scheme(values, str(folder / "config.json"))) is not None:
+        raise ValueError(f"{folder} holds {scheme.bits} weights, must hold unquantised ones")
     found = TensorFolder.open(folder)
     tied = bool(values.get("tie_word_embeddings"))
     if tied and HEAD not in found.shapes:

@@ -104,7 +104,12 @@ class LayerSplitLM(nn.Module):
         out_BTD: Tensor = norm(block(x_BTD, place, caches))
         return out_BTD
 
-    def head(self, channel: Channel) -> nn.Linear:
+    @property
+    def dtype(self) -> torch.dtype:
+        """Type of the residual stream and the cache; quantised layers store theirs narrower."""
+        return self.model.text_norm.weight.dtype
+
+    def head(self, channel: Channel) -> nn.Module:
         """The head of one channel."""
         return self.text_lm_head if channel == "text" else self.audio_lm_head
 
@@ -117,7 +122,7 @@ class LayerSplitLM(nn.Module):
         """Positions and mask of a pass; by default 0..T-1 and causal."""
         if positions_BT is None:
             positions_BT = torch.arange(grid_BTC.shape[1], device=grid_BTC.device)[None]
-        cos, sin = rotary(positions_BT, self.config, self.text_lm_head.weight.dtype)
+        cos, sin = rotary(positions_BT, self.config, self.dtype)
         return Place(cos, sin, mask_B1TS)
 
     def set_dropout(self, share: float) -> None:

@@ -49,8 +49,8 @@ def split_name(name: str, config: LMConfig) -> str:
     """The name in the split model of a tensor of Qwen3ForCausalLM; unknown names stay."""
     if name == "model.norm.weight":
         return "model.text_norm.weight"
-    if name == HEAD:
-        return "text_lm_head.weight"
+    if name.startswith("lm_head."):
+        return f"text_{name}"
     if not name.startswith("model.layers."):
         return name
     index, rest = name.removeprefix("model.layers.").split(".", 1)
@@ -75,8 +75,8 @@ def qwen3_name(name: str, config: LMConfig) -> str:
     """The name in Qwen3ForCausalLM of a tensor of the text path: `split_name` turned round."""
     if name == "model.text_norm.weight":
         return "model.norm.weight"
-    if name == "text_lm_head.weight":
-        return HEAD
+    if name.startswith("text_lm_head."):
+        return name.removeprefix("text_")
     for block, first in (("shared", 0), ("text", config.num_shared_layers)):
         prefix = f"model.{block}_block.layers."
         if name.startswith(prefix):

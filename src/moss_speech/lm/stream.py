@@ -67,7 +67,7 @@ class SlotDecoder:
             raise ValueError(f"capacity is {capacity} rows, must be 1..{limit}")
         self.model, self.n_slots, self.capacity = model, n_slots, capacity
         self._lengths_B = torch.zeros(n_slots, dtype=torch.long)
-        parts, like = model.model, model.text_lm_head.weight
+        parts, like = model.model, model.model.text_norm.weight
         self._caches = [
             _StackCache(stack, n_slots, capacity, like, model.config)
             for stack in (parts.shared_block, parts.text_block, parts.audio_block)
@@ -101,7 +101,7 @@ class SlotDecoder:
         at_B = torch.where(active_B, self._lengths_B, self._lengths_B.clamp(max=self.capacity - 1))
         grid_BTC, rows_BT = rows_BC[:, None], at_B[:, None]
         sees_BS = torch.arange(self.capacity) <= rows_BT
-        mask_BS = torch.where(sees_BS, 0.0, -torch.inf).to(self.model.text_lm_head.weight.dtype)
+        mask_BS = torch.where(sees_BS, 0.0, -torch.inf).to(self.model.dtype)
         place = self.model.place(grid_BTC, rows_BT, mask_BS[:, None, None])
         logits = self.model(grid_BTC, place, self._view(slice(None), rows_BT, self.capacity))
         self._lengths_B += active_B

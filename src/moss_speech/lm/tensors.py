@@ -69,12 +69,21 @@ class TensorFolder:
         return tensors
 
 
-def write_tensors(tensors: Mapping[str, Tensor], folder: Path, max_shard_bytes: int) -> None:
-    """Write one file, or shards of at most `max_shard_bytes` and their index."""
+def write_tensors(
+    tensors: Mapping[str, Tensor],
+    folder: Path,
+    max_shard_bytes: int,
+    metadata: Mapping[str, str] | None = None,
+) -> None:
+    """Write one file, or shards of at most `max_shard_bytes` and their index.
+
+    Every file carries all of `metadata`.
+    """
+    header = {"format": "pt", **(metadata or {})}
     whole = {name: tensor.detach().contiguous() for name, tensor in tensors.items()}
     plan = split_torch_state_dict_into_shards(whole, max_shard_size=max_shard_bytes)
     for file, names in plan.filename_to_tensors.items():
-        save_file({name: whole[name] for name in names}, folder / file, metadata={"format": "pt"})
+        save_file({name: whole[name] for name in names}, folder / file, metadata=header)
     if plan.is_sharded:
         index = {"metadata": plan.metadata, "weight_map": plan.tensor_to_filename}
         write_json(folder / INDEX, index)

@@ -1,13 +1,27 @@
-"""Text to ids and back: byte-level BPE, trained here for tiny models or read as published."""
+"""Text to ids and back: byte-level BPE, trained here for tiny models or read as published.
 
-from collections.abc import Iterable, Sequence
+A published tokenizer keeps the files beside it, so that they reach whoever gets the model.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
+from moss_speech.licence import licence_files
 from moss_speech.vocab import TEXT_SPECIALS, SpecialIds
 
 _FILE = "tokenizer.json"
+COMPANIONS = (
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "chat_template.jinja",
+    "vocab.json",
+    "merges.txt",
+    "generation_config.json",
+)
+"""Files that other engines want beside a tokenizer.json; licence files travel with them."""
 _SPOKEN = {"<|empty|>": ".", "<|end_empty|>": ":"}
 """Tokens that the released model writes for marks (docs/reference/format.md section 4)."""
 
@@ -15,8 +29,9 @@ _SPOKEN = {"<|empty|>": ".", "<|end_empty|>": ":"}
 class TextTokenizer:
     """A tokenizer.json; text that looks like a special token is encoded as plain text."""
 
-    def __init__(self, tokenizer: Tokenizer) -> None:
+    def __init__(self, tokenizer: Tokenizer, files: Mapping[str, bytes] | None = None) -> None:
         self._tokenizer = tokenizer
+        self._files = files or {_FILE: tokenizer.to_str(pretty=True).encode()}
         self._tokenizer.encode_special_tokens = True
         self._known: dict[str, list[int]] = {}
 
@@ -48,8 +63,9 @@ class TextTokenizer:
         return int(found)
 
     def save(self, folder: Path) -> None:
-        """Write tokenizer.json."""
-        (folder / _FILE).write_text(self._tokenizer.to_str(pretty=True), encoding="utf-8")
+        """Write tokenizer.json and what lay beside it, byte for byte as it was read."""
+        for name, content in self._files.items():
+            (folder / name).write_bytes(content)
 
 
 def load_tokenizer(folder: Path) -> TextTokenizer:
@@ -58,9 +74,12 @@ def load_tokenizer(folder: Path) -> TextTokenizer:
     if not path.is_file():
         raise ValueError(f"{folder} holds no {_FILE}")
     try:
-        return TextTokenizer(Tokenizer.from_file(str(path)))
+        tokenizer = Tokenizer.from_file(str(path))
     except Exception as error:  # the library raises bare Exception
         raise ValueError(f"{path} is no tokenizer: {error}") from error
+    beside = [p for name in COMPANIONS if (p := folder / name).is_file()]
+    kept = (path, *beside, *licence_files(folder))
+    return TextTokenizer(tokenizer, {p.name: p.read_bytes() for p in kept})
 
 
 def train_tokenizer(texts: Iterable[str], n_vocab: int) -> TextTokenizer:

@@ -95,6 +95,8 @@ class Qwen3(Params):
     kind: Literal["qwen3"]
     folder: str
     """A path from the project root, or `hub:OWNER/NAME@REVISION`."""
+    accept_unlicensed: bool
+    """True: the folder has no licence file, and whoever set this answers for using its weights."""
     ids: dict[Literal["pad", "im_start", "im_end", "sosp", "modality_pad", "audio_pad"], int]
 
 
@@ -104,6 +106,8 @@ class Released(Params):
     kind: Literal["released"]
     folder: str
     """A path from the project root, or `hub:OWNER/NAME@REVISION`."""
+    accept_unlicensed: bool
+    """True: the folder has no licence file, and whoever set this answers for using its weights."""
 
 
 class InitBackbone(StageParams):

@@ -1,9 +1,13 @@
 """Stage init_backbone: Qwen3 checkpoint, released weights, or texts → models/backbone."""
 
+from pathlib import Path
+
 from moss_speech.corpus.items import open_dialogues, open_utterances
 from moss_speech.hub import model_folder
+from moss_speech.licence import check_licence
 from moss_speech.lm.load import load_lm, load_qwen3, save_lm
 from moss_speech.lm.model import LayerSplitLM
+from moss_speech.lm.quantize import scheme_of
 from moss_speech.lm.tokenizer import TextTokenizer, load_tokenizer
 from moss_speech.params.lm import InitBackbone, Qwen3, Released, Scratch
 from moss_speech.stages.runner import StageIO
@@ -32,11 +36,21 @@ def _backbone(p: InitBackbone, io: StageIO) -> tuple[LayerSplitLM, TextTokenizer
             dialogues = open_dialogues(io.inputs["clean"])
             how = Fit(scratch.fit, io.seed, io.run_folder, io.tracker, name="text")
             return train_backbone(utterances, dialogues, p, scratch, how)
-        case Qwen3(folder=folder, ids=ids):
+        case Qwen3(ids=ids) as qwen3:
+            source = _licensed(qwen3)
             special = SpecialIds(**ids, eosp=p.n_codes)
-            source = model_folder(folder)
             model = load_qwen3(source, p.n_tail_layers, p.n_codes, special)
             return model, load_tokenizer(source)
-        case Released(folder=folder):
-            source = model_folder(folder)
-            return load_lm(source), load_tokenizer(source)
+        case Released() as released:
+            source = _licensed(released)
+            model = load_lm(source)
+            if (scheme := scheme_of(model)) is not None:
+                raise ValueError(f"{source} holds {scheme.bits} weights, which cannot be trained")
+            return model, load_tokenizer(source)
+
+
+def _licensed(source: Qwen3 | Released) -> Path:
+    folder = model_folder(source.folder)
+    where = "init_backbone.source.accept_unlicensed to true in params.yaml"
+    check_licence(folder, source.accept_unlicensed, where)
+    return folder
