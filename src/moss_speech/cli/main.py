@@ -1,4 +1,4 @@
-"""Commands that train, judge, ask and serve; the language model's own are in `checkpoints`."""
+"""Commands that train, judge, ask and serve; `checkpoints` and `plan` hold the model's own."""
 
 import json
 import os
@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from moss_speech.cli import checkpoints
+from moss_speech.cli import checkpoints, plan
 from moss_speech.cli.errors import plain_errors
 from moss_speech.cli.options import Json
 from moss_speech.settings import child_environment, settings, switch_off_telemetry
@@ -20,6 +20,7 @@ report_app = typer.Typer(no_args_is_help=True, help="Figures of evaluations.")
 app.add_typer(data_app, name="data")
 app.add_typer(report_app, name="report")
 app.add_typer(checkpoints.app)
+app.add_typer(plan.app)
 
 
 @app.callback()
@@ -138,54 +139,6 @@ def _open_when_ready(address: str, service: "subprocess.Popen[bytes]") -> None:
                 return
         except OSError:
             time.sleep(0.5)
-
-
-@app.command()
-@plain_errors
-def plan(
-    preset: Annotated[str, typer.Option(help="A preset, or `params` for params.yaml")] = "params",
-    gpus: Annotated[int, typer.Option(min=1)] = 8,
-    gpu_gb: Annotated[float, typer.Option(min=1, help="Memory of one GPU")] = 80.0,
-    as_json: Json = False,
-) -> None:
-    """Check a preset and count its model: parameters and memory, without running anything."""
-    from moss_speech.lm.plan import plan_lm
-    from moss_speech.params.presets import presets
-    from moss_speech.params.sections import load_pipeline
-
-    files = presets(settings().root) | {"params": settings().root / "params.yaml"}
-    if preset not in files:
-        raise ValueError(f"no preset {preset!r}; there are {', '.join(files)}")
-    params = load_pipeline(files[preset])
-    fit = params.finetune.fit
-    counted = plan_lm(_config(params.init_backbone.source), fit.precision, gpus, int(gpu_gb * 1e9))
-    if as_json:
-        typer.echo(json.dumps({"lm": counted.to_json()}))
-        return
-    kv_kb = counted.kv_bytes_per_row / 1000
-    typer.echo(f"{preset}: {counted.parameters / 1e6:,.1f} M parameters, {counted.tensors} tensors")
-    typer.echo(f"{kv_kb:,.0f} kB of cache a grid row; each of {gpus} GPUs, {fit.precision}:")
-    for stage in counted.stages:
-        gb = (stage.weights_bytes + stage.gradient_bytes + stage.optimizer_bytes) / 1e9
-        rows = f"{stage.rows_that_fit:,} rows fit beside them"
-        typer.echo(
-            f"  {stage.stage:16} {stage.trainable / 1e6:10,.1f} M train, {gb:6.2f} GB, {rows}"
-        )
-
-
-def _config(source: Any) -> Any:
-    """The LM config that a preset leads to; the published one for published weights."""
-    from moss_speech.lm.config import LMConfig
-    from moss_speech.lm.plan import PUBLISHED_CONFIG
-    from moss_speech.params.lm import Scratch
-    from moss_speech.storage import read_json
-
-    if not isinstance(source, Scratch):
-        return PUBLISHED_CONFIG
-    made = settings().root / "models" / "backbone" / "config.json"
-    if not made.is_file():
-        raise ValueError(f"{made} does not exist: a model made here is counted once it is made")
-    return LMConfig.from_json(read_json(made), str(made))
 
 
 @report_app.command("latest")

@@ -51,6 +51,6 @@ def _backbone(p: InitBackbone, io: StageIO) -> tuple[LayerSplitLM, TextTokenizer
 
 def _licensed(source: Qwen3 | Released) -> Path:
     folder = model_folder(source.folder)
-    where = "init_backbone.source.accept_unlicensed to true in params.yaml"
-    check_licence(folder, source.accept_unlicensed, where)
+    switch = "init_backbone.source.accept_unlicensed: true"
+    check_licence(folder, source.accept_unlicensed, switch)
     return folder
