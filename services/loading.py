@@ -8,6 +8,7 @@ import torch
 from moss_speech.bundle import Bundle
 from moss_speech.inference.engine import Engine
 from moss_speech.inference.turns import QuestionError, Turn
+from moss_speech.lm.slots import Decoding
 from moss_speech.registry.fetch import find_model
 from moss_speech.settings import Settings
 from services.metrics import Metrics
@@ -34,7 +35,8 @@ def load_runtime(chosen: Settings) -> Runtime:
     torch.set_num_threads(chosen.threads)
     found = find_model(chosen.model)
     bundle = Bundle.open(found.folder)
-    engine = Engine(bundle)
+    decoding = Decoding(static=chosen.compiler is not None, compiler=chosen.compiler)
+    engine = Engine(bundle, decoding=decoding)
     warm_up(engine)
     version = "local" if found.version is None else str(found.version)
     model = ModelInfo(NAME, version, found.digest or bundle.digest)

@@ -40,6 +40,8 @@ class Settings(BaseSettings):
     """What the service loads: a registry address or a bundle folder."""
     threads: int = Field(default=1, ge=1)
     """CPU threads that an answer is computed with; small models are fastest with one."""
+    compiler: Literal["inductor", "aot_eager"] | None = None
+    """Backend of torch.compile for the row by row passes of the service; default: eager."""
     max_waiting: int = Field(default=8, ge=0)
     """Answers that may wait in the service beside the one under way; more are refused."""
     device: Literal["cpu", "cuda"] = "cpu"

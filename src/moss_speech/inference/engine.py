@@ -6,6 +6,7 @@ Not safe for use by several threads at once. Shapes: S samples.
 import secrets
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -32,7 +33,8 @@ from moss_speech.inference.turns import (
 )
 from moss_speech.lm import grid
 from moss_speech.lm.sampling import Sampling
-from moss_speech.lm.stream import generate
+from moss_speech.lm.slots import EAGER, Decoding
+from moss_speech.lm.stream import Room, generate
 from moss_speech.speech.text import normalise
 
 _BATCH = 32
@@ -45,6 +47,11 @@ class Engine:
 
     bundle: Bundle
     limits: Limits = LIMITS
+    decoding: Decoding = EAGER
+
+    @cached_property
+    def _room(self) -> Room:
+        return Room(self.bundle.lm, self.decoding)
 
     @property
     def voices(self) -> tuple[str, ...]:
@@ -89,7 +96,8 @@ class Engine:
         """
         clock = Clock()
         wish = self._wish(output, sampling, seed, max_rows, voice)
-        session = Session(self.bundle, self._hear([turns], check_speech_too=True)[0])
+        heard = self._hear([turns], check_speech_too=True)[0]
+        session = Session(self.bundle, self._room, heard)
         clock.heard_s = clock.elapsed_s()
         yield from session.answer(wish, clock)
 
@@ -139,7 +147,7 @@ class Engine:
         prompts = [prompt_of(self.bundle, turns, wish.output) for turns in heard]
         rows = min(rows_left(self.bundle, wish, prompt) for prompt in prompts)
         seeds = [wish.seed] * len(prompts)
-        made = generate(self.bundle.lm, prompts, wish.sampling, seeds, rows)
+        made = generate(self.bundle.lm, prompts, wish.sampling, seeds, rows, self.decoding)
         replies = [
             reply_of(self.bundle, wish, prompt, one, self._say(one.codes, wish))
             for prompt, one in zip(prompts, made, strict=True)

@@ -6,6 +6,7 @@ Shapes: T grid rows, C channels.
 
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -25,9 +26,10 @@ from moss_speech.inference.turns import (
     Usage,
 )
 from moss_speech.lm import grid
+from moss_speech.lm.batch import Generated
 from moss_speech.lm.grid import Rows, prompt_rows
 from moss_speech.lm.sampling import Sampling
-from moss_speech.lm.stream import Generated
+from moss_speech.lm.stream import Room
 from moss_speech.lm.stream import Session as RowStream
 
 
@@ -110,8 +112,8 @@ def reply_of(
 class Session:
     """A conversation with one model; each answer becomes part of it."""
 
-    def __init__(self, bundle: Bundle, turns: Sequence[grid.Turn] = ()) -> None:
-        self._bundle, self.turns = bundle, list(turns)
+    def __init__(self, bundle: Bundle, room: Room, turns: Sequence[grid.Turn] = ()) -> None:
+        self._bundle, self._room, self.turns = bundle, room, list(turns)
 
     def answer(self, wish: Wish, clock: Clock) -> Iterator[Event]:
         """Answer the turns so far, piece by piece; the last event is `Finished`.
@@ -119,20 +121,15 @@ class Session:
         The answer joins the conversation when it is whole; closing the iterator drops it.
         """
         prompt_TC = prompt_of(self._bundle, self.turns, wish.output)
-        rows = RowStream(
-            self._bundle.lm,
-            prompt_TC,
-            wish.sampling,
-            wish.seed,
-            rows_left(self._bundle, wish, prompt_TC),
-        )
+        n_rows = rows_left(self._bundle, wish, prompt_TC)
         pieces: list[Samples] = []
         make = self._speech if wish.output == "audio" else self._text
-        for event in make(rows, wish):
-            clock.first()
-            if isinstance(event, AudioDelta):
-                pieces.append(event.samples)
-            yield event
+        with closing(self._room.reply(prompt_TC, wish.sampling, wish.seed, n_rows)) as rows:
+            for event in make(rows, wish):
+                clock.first()
+                if isinstance(event, AudioDelta):
+                    pieces.append(event.samples)
+                yield event
         audio = np.concatenate(pieces) if pieces else np.zeros(0, np.float32)
         reply = reply_of(self._bundle, wish, prompt_TC, rows.finish(), audio)
         self._keep(reply, wish.output)

@@ -24,8 +24,7 @@ class RMSNorm(nn.Module):
 
     def forward(self, x_BTD: Tensor) -> Tensor:
         """Normalise the last axis."""
-        wide = x_BTD.to(torch.float32)
-        wide = wide * torch.rsqrt(wide.pow(2).mean(-1, keepdim=True) + self.eps)
+        wide = F.rms_norm(x_BTD.float(), (x_BTD.shape[-1],), eps=self.eps)
         return self.weight * wide.to(x_BTD.dtype)
 
 
@@ -41,23 +40,18 @@ class Place:
 
 @dataclass(frozen=True)
 class LayerCache:
-    """Keys and values of one layer, and which of its rows this pass writes.
+    """Keys and values of one layer for one conversation, and where the next rows go."""
 
-    `keys_BSKH` and `values_BSKH` are views of the slots in use; `seen` rows are attended.
-    """
+    keys_KSH: Tensor
+    values_KSH: Tensor
+    start: int
 
-    keys_BSKH: Tensor
-    values_BSKH: Tensor
-    rows_BT: Tensor
-    seen: int
-
-    def extend(self, keys_BKTH: Tensor, values_BKTH: Tensor) -> tuple[Tensor, Tensor]:
-        """Write new rows and return everything that is seen, heads first."""
-        batch_B1 = torch.arange(len(self.rows_BT), device=self.rows_BT.device)[:, None]
-        self.keys_BSKH[batch_B1, self.rows_BT] = keys_BKTH.transpose(1, 2)
-        self.values_BSKH[batch_B1, self.rows_BT] = values_BKTH.transpose(1, 2)
-        keys, values = self.keys_BSKH[:, : self.seen], self.values_BSKH[:, : self.seen]
-        return keys.transpose(1, 2), values.transpose(1, 2)
+    def extend(self, keys_1KTH: Tensor, values_1KTH: Tensor) -> tuple[Tensor, Tensor]:
+        """Write new rows and return all rows up to them."""
+        end = self.start + keys_1KTH.shape[2]
+        self.keys_KSH[:, self.start : end] = keys_1KTH[0]
+        self.values_KSH[:, self.start : end] = values_1KTH[0]
+        return self.keys_KSH[None, :, :end], self.values_KSH[None, :, :end]
 
 
 def rotary(positions_BT: Tensor, config: LMConfig, dtype: torch.dtype) -> tuple[Tensor, Tensor]:

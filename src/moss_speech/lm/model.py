@@ -25,15 +25,6 @@ class GridLogits:
     audio_BTV: Tensor
 
 
-@dataclass(frozen=True)
-class PassCache:
-    """The caches that one pass writes: trunk and both tails, layer by layer."""
-
-    shared: list[LayerCache]
-    text: list[LayerCache]
-    audio: list[LayerCache]
-
-
 class GridModel(nn.Module):
     """Embeddings, trunk, tails and norms; everything but the heads."""
 
@@ -58,14 +49,12 @@ class LayerSplitLM(nn.Module):
         self.text_lm_head = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
         self.audio_lm_head = nn.Linear(config.hidden_size, config.audio_vocab_size, bias=False)
 
-    def forward(
-        self, grid_BTC: Tensor, place: Place | None = None, cache: PassCache | None = None
-    ) -> GridLogits:
+    def forward(self, grid_BTC: Tensor) -> GridLogits:
         """Logits of both channels for every row."""
-        place = place or self.place(grid_BTC)
-        x_BTD = self.trunk(grid_BTC, place, cache)
-        text_BTD = self.tail(x_BTD, "text", place, cache)
-        audio_BTD = self.tail(x_BTD, "audio", place, cache)
+        place = self.place(grid_BTC)
+        x_BTD = self.trunk(grid_BTC, place)
+        text_BTD = self.tail(x_BTD, "text", place)
+        audio_BTD = self.tail(x_BTD, "audio", place)
         return GridLogits(self.head("text")(text_BTD), self.head("audio")(audio_BTD))
 
     def text_logits(self, ids_BT: Tensor) -> Tensor:
@@ -83,31 +72,36 @@ class LayerSplitLM(nn.Module):
         speech_BTD = self.model.audio_embed(audio_BT)
         return torch.where(is_speech_BT1, speech_BTD, self.model.embed_tokens(text_BT))
 
-    def trunk(self, grid_BTC: Tensor, place: Place, cache: PassCache | None = None) -> Tensor:
+    def trunk(
+        self, grid_BTC: Tensor, place: Place, caches: list[LayerCache] | None = None
+    ) -> Tensor:
         """The residual stream where the two tails fork; no norm."""
-        caches = cache.shared if cache else None
         x_BTD: Tensor = self.model.shared_block(self.embed(grid_BTC), place, caches)
         return x_BTD
 
     def tail(
-        self, x_BTD: Tensor, channel: Channel, place: Place, cache: PassCache | None = None
+        self,
+        x_BTD: Tensor,
+        channel: Channel,
+        place: Place,
+        caches: list[LayerCache] | None = None,
     ) -> Tensor:
         """One tail and its norm over the trunk's output."""
-        if channel == "text":
-            block, norm, caches = self.model.text_block, self.model.text_norm, cache and cache.text
-        else:
-            block, norm, caches = (
-                self.model.audio_block,
-                self.model.audio_norm,
-                cache and cache.audio,
-            )
-        out_BTD: Tensor = norm(block(x_BTD, place, caches))
+        out_BTD: Tensor = self.norm(channel)(self.block(channel)(x_BTD, place, caches))
         return out_BTD
 
     @property
     def dtype(self) -> torch.dtype:
         """Type of the residual stream and the cache; quantised layers store theirs narrower."""
         return self.model.text_norm.weight.dtype
+
+    def block(self, channel: Channel) -> Stack:
+        """The layers of one tail."""
+        return self.model.text_block if channel == "text" else self.model.audio_block
+
+    def norm(self, channel: Channel) -> RMSNorm:
+        """The norm after one tail."""
+        return self.model.text_norm if channel == "text" else self.model.audio_norm
 
     def head(self, channel: Channel) -> nn.Module:
         """The head of one channel."""

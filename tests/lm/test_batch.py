@@ -1,0 +1,181 @@
+"""Requests that join, step together and leave at any row."""
+
+import random
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from moss_speech.lm.batch import Batch, Request
+from moss_speech.lm.config import LMConfig
+from moss_speech.lm.model import LayerSplitLM
+from moss_speech.lm.sampling import GREEDY, Sampling
+from moss_speech.lm.slots import Decoding
+from moss_speech.lm.split import initialise
+from moss_speech.lm.stream import Room, generate
+from tests.lm.small import random_rows, small_model
+
+MODEL = small_model(n_tail=2)
+SAMPLED = Sampling(1.0, 0, 1.0, 1.1)
+
+
+def prompt(n_rows: int, seed: int) -> np.ndarray:
+    return random_rows(MODEL.config, n_rows, seed).numpy()
+
+
+def restless() -> LayerSplitLM:
+    """A model of so few ids that hot draws open and close speech all the time."""
+    values = MODEL.config.to_json() | {
+        "vocab_size": 24,
+        "audio_vocab_size": 9,
+        "pad_token_id": 0,
+        "im_start_token_id": 1,
+        "eos_token_id": 2,
+        "sosp_token_id": 3,
+        "modality_pad_token_id": 4,
+        "eosp_token_id": 7,
+        "audio_pad_token_id": 8,
+    }
+    model = LayerSplitLM(LMConfig.from_json(values))
+    initialise(model, 1)
+    return model.eval()
+
+
+def test_deferred_tails_choose_the_rows_that_running_both_on_every_row_chooses() -> None:
+    model, switches, compared = restless(), 0, 0
+    draw = np.random.default_rng(0)
+    prompts = [
+        np.stack((draw.integers(3, 24, 8), draw.integers(0, 7, 8)), 1).astype(np.int64)
+        for _ in range(200)
+    ]
+    hot = Sampling(10.0, 0, 1.0, 1.3)
+    seeds = list(range(200))
+    deferred = generate(model, prompts, hot, seeds, 40, Decoding(chunk_rows=3))
+    published = generate(model, prompts, hot, seeds, 40, Decoding(defer=False))
+    for have, want in zip(deferred, published, strict=True):
+        spoken = want.rows_TC[:, 0] == model.config.ids.modality_pad
+        assert (have.rows_TC[:, 0] == want.rows_TC[:, 0]).all()
+        assert (have.rows_TC[spoken] == want.rows_TC[spoken]).all()
+        switches += int((spoken[1:] != spoken[:-1]).sum())
+        compared += len(spoken)
+    print(f"{compared} rows with {switches} switches of the mode")
+    assert switches > 60 and compared > 300
+
+
+@settings(max_examples=8, deadline=None)
+@given(seed=st.integers(0, 10_000), chunk_rows=st.sampled_from([2, 5, 512]))
+def test_requests_that_come_and_go_at_any_row_give_the_rows_they_give_alone(
+    seed: int, chunk_rows: int
+) -> None:
+    draw, how = random.Random(seed), Decoding(chunk_rows=chunk_rows)
+    batch = Batch(MODEL, 3, 64, how)
+    jobs = [(prompt(draw.randint(1, 15), seed + k), draw.randint(1, 12), k) for k in range(7)]
+    waiting, going, cancelled = list(jobs), {}, []
+    finished: dict[int, Request] = {}
+    while waiting or batch.busy:
+        if waiting and batch.free_slots and draw.random() < 0.7:
+            ask, max_rows, k = waiting.pop()
+            going[k] = finished[k] = batch.join(ask, SAMPLED, k, max_rows)
+        if going and draw.random() < 0.1:
+            k, request = going.popitem()
+            batch.cancel(request)
+            cancelled.append(k)
+        for request, row in batch.step():
+            if row.last:
+                going = {k: r for k, r in going.items() if r is not request}
+    assert batch.free_slots == 3
+    for ask, max_rows, k in jobs:
+        alone = Batch(MODEL, 3, 64, how)
+        request = alone.join(ask, SAMPLED, k, max_rows)
+        while alone.busy:
+            alone.step()
+        have, want = finished[k].finish().rows_TC, request.finish().rows_TC
+        assert (have == want[: len(have)]).all()
+        assert k in cancelled or len(have) == len(want)
+
+
+def test_cancelling_frees_the_slot_at_once() -> None:
+    batch = Batch(MODEL, 1, 64)
+    first = batch.join(prompt(5, 1), GREEDY, 0, 9)
+    with pytest.raises(ValueError, match="1 requests are under way, no slot is free"):
+        batch.join(prompt(5, 2), GREEDY, 0, 9)
+    batch.step()
+    batch.cancel(first)
+    batch.cancel(first)
+    assert batch.free_slots == 1 and not batch.busy
+    second = batch.join(prompt(7, 2), GREEDY, 0, 9)
+    while batch.busy:
+        batch.step()
+    (alone,) = generate(MODEL, [prompt(7, 2)], GREEDY, [0], 9)
+    assert (second.finish().rows_TC == alone.rows_TC).all()
+
+
+def test_a_long_prompt_does_not_hold_up_those_who_speak() -> None:
+    batch = Batch(MODEL, 2, 256, Decoding(chunk_rows=8))
+    speaking = batch.join(prompt(3, 1), GREEDY, 0, 40)
+    batch.step()
+    batch.join(prompt(100, 2), GREEDY, 0, 5)
+    came = [[request for request, _ in batch.step()] for _ in range(12)]
+    if not speaking.reply.done:
+        assert all(requests == [speaking] for requests in came)
+    assert len(batch.step()) == 1 + (not speaking.reply.done)
+
+
+def test_session_yields_the_rows_of_generate() -> None:
+    ask = prompt(9, seed=3)
+    (whole,) = generate(MODEL, [ask], SAMPLED, [5], max_rows=25)
+    session = Room(MODEL).reply(ask, SAMPLED, 5, max_rows=25)
+    rows = [(row.text, row.audio) for row in session]
+    assert rows == [tuple(row) for row in whole.rows_TC.tolist()]
+    assert session.finish().codes == whole.codes
+
+
+def test_room_serves_one_reply_after_another_and_a_second_one_beside_it() -> None:
+    room = Room(MODEL)
+    asks = [prompt(9, 3), prompt(300, 4), prompt(12, 5)]
+    alone = [generate(MODEL, [ask], SAMPLED, [5], 12)[0].rows_TC.tolist() for ask in asks]
+    left = room.reply(asks[0], SAMPLED, 5, 12)
+    next(iter(left))
+    beside = room.reply(asks[1], SAMPLED, 5, 12)
+    assert [[row.text, row.audio] for row in beside] == alone[1]
+    left.close()
+    for ask, rows in zip(asks, alone, strict=True):
+        assert [[row.text, row.audio] for row in room.reply(ask, SAMPLED, 5, 12)] == rows
+
+
+def test_request_in_a_batch_gives_its_own_rows_whoever_is_beside_it() -> None:
+    asks = [prompt(9, 3), prompt(14, 4), prompt(6, 5)]
+    together = generate(MODEL, asks, SAMPLED, [5, 6, 7], max_rows=20)
+    others = generate(MODEL, [asks[0], asks[2], asks[1]], SAMPLED, [5, 9, 9], max_rows=20)
+    assert (together[0].rows_TC == others[0].rows_TC).all()
+
+
+def test_more_prompts_than_slots_are_all_answered_in_order() -> None:
+    asks = [prompt(3 + k % 5, k) for k in range(40)]
+    many = generate(MODEL, asks, SAMPLED, list(range(40)), max_rows=6)
+    for k in (0, 31, 32, 39):
+        assert len(many[k].rows_TC) <= 6
+    again = generate(MODEL, asks[8:], SAMPLED, list(range(8, 40)), max_rows=6)
+    assert (many[39].rows_TC == again[31].rows_TC).all()
+
+
+def test_stop_is_told_from_the_row_limit() -> None:
+    (reply,) = generate(MODEL, [prompt(5, 8)], SAMPLED, [1], max_rows=1)
+    ids = MODEL.config.ids
+    assert reply.stopped == (reply.rows_TC[-1, 0] in (ids.pad, ids.im_end))
+    assert len(reply.rows_TC) == 1
+
+
+def test_requests_that_cannot_be_answered_are_refused_with_their_values() -> None:
+    ask = prompt(5, 1)
+    with pytest.raises(ValueError, match=r"need 605 rows \(5 \+ 600\), must be at most 512"):
+        generate(MODEL, [ask], SAMPLED, [1], max_rows=600)
+    with pytest.raises(ValueError, match="2 seeds, must be 1"):
+        generate(MODEL, [ask], SAMPLED, [1, 2], max_rows=6)
+    with pytest.raises(ValueError, match="seed is -1"):
+        generate(MODEL, [ask], SAMPLED, [-1], max_rows=6)
+    limit = MODEL.config.audio_vocab_size
+    outside = np.array([(7, limit)])
+    with pytest.raises(ValueError, match=f"speech id {limit}, must be 0..{limit - 1}"):
+        generate(MODEL, [outside], SAMPLED, [1], max_rows=6)
