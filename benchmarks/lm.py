@@ -1,0 +1,219 @@
+"""How fast the language model generates and trains, beside what its users would run instead.
+
+`make bench-lm` prints a table and writes benchmarks/lm.json. Sizes have the proportions of the
+released 8B model; weights are random. Every ratio comes from rounds that take turns in one run.
+"""
+
+import os
+
+os.environ.setdefault("OMP_PROC_BIND", "true")
+
+import argparse
+import time
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from _figures import Figure, figure, report
+from _lm_training import measure_training
+from transformers import Qwen3Config, Qwen3ForCausalLM
+
+from moss_speech.lm.batch import Batch
+from moss_speech.lm.config import LMConfig
+from moss_speech.lm.grid import Rows
+from moss_speech.lm.model import LayerSplitLM, channel_parameters
+from moss_speech.lm.quantize import quantize_int8
+from moss_speech.lm.sampling import Sampling
+from moss_speech.lm.slots import Decoding, SlotDecoder
+from moss_speech.lm.split import initialise
+
+ROUNDS, ROWS, PROMPT_ROWS, SESSIONS = 7, 48, 64, 8
+SPEAKING = Sampling(0.0, 0, 1.0, 1.0, min_rows=10_000)
+BOTH_TAILS = Decoding(defer=False)
+IDS = {
+    "pad_token_id": 0,
+    "im_start_token_id": 1,
+    "eos_token_id": 2,
+    "sosp_token_id": 3,
+    "modality_pad_token_id": 4,
+    "eosp_token_id": 1440,
+    "audio_pad_token_id": 1441,
+}
+SIZES = {
+    "162 M": {"vocab_size": 14336, "hidden_size": 768, "heads": (12, 4)},
+    "11 M": {"vocab_size": 4096, "hidden_size": 192, "heads": (3, 1)},
+}
+
+
+def config_of(size: str) -> LMConfig:
+    """A model of 16 + 2 + 2 layers in the proportions of the released one."""
+    chosen = SIZES[size]
+    heads, kv_heads = chosen["heads"]
+    values = {
+        "vocab_size": chosen["vocab_size"],
+        "audio_vocab_size": 1568,
+        "hidden_size": chosen["hidden_size"],
+        "intermediate_size": 3 * chosen["hidden_size"],
+        "num_hidden_layers": 18,
+        "num_shared_layers": 16,
+        "num_modality_layers": 2,
+        "num_attention_heads": heads,
+        "num_key_value_heads": kv_heads,
+        "head_dim": 64,
+        "max_position_embeddings": 4096,
+        "rms_norm_eps": 1e-6,
+        "rope_theta": 1e6,
+        **IDS,
+    }
+    return LMConfig.from_json(values, size)
+
+
+def random_model(config: LMConfig) -> LayerSplitLM:
+    """Random weights."""
+    model = LayerSplitLM(config)
+    initialise(model, 0)
+    return model.eval()
+
+
+def what_the_reference_pays(config: LMConfig) -> Qwen3ForCausalLM:
+    """A Qwen3 as deep as trunk and both tails, with both heads read at every row."""
+    own = Qwen3Config(
+        vocab_size=config.vocab_size + config.audio_vocab_size,
+        hidden_size=config.hidden_size,
+        intermediate_size=config.intermediate_size,
+        num_hidden_layers=config.num_shared_layers + 2 * config.num_modality_layers,
+        num_attention_heads=config.num_attention_heads,
+        num_key_value_heads=config.num_key_value_heads,
+        head_dim=config.head_dim,
+        max_position_embeddings=config.max_position_embeddings,
+        tie_word_embeddings=False,
+    )
+    return Qwen3ForCausalLM(own).eval()
+
+
+def bytes_a_row(model: LayerSplitLM) -> tuple[int, int]:
+    """Bytes of weights that a row in speech reads: without and with the text tail and head."""
+    read = {n: w for n, w in model.named_parameters() if "embed" not in n}
+    silent = channel_parameters(model, "text").keys()
+    whole = sum(w.nbytes for w in read.values())
+    return sum(w.nbytes for n, w in read.items() if n not in silent), whole
+
+
+def prompt(seed: int) -> Rows:
+    """A spoken question and the start of a spoken answer."""
+    codes = np.random.default_rng(seed).integers(0, 1440, PROMPT_ROWS)
+    rows = np.stack((np.full(PROMPT_ROWS, IDS["modality_pad_token_id"]), codes), 1)
+    return np.concatenate((rows, [[IDS["sosp_token_id"], IDS["audio_pad_token_id"]]]))
+
+
+def rows_a_second(
+    model: LayerSplitLM, n_sessions: int = 1, how: Decoding | None = None, n_rows: int = ROWS
+) -> float:
+    """Rows that sessions speak together in a second, their prompts read before."""
+    batch = Batch(model, n_sessions, 512, how or Decoding())
+    for seed in range(n_sessions):
+        batch.join(prompt(seed), SPEAKING, seed, n_rows + 8)
+    for _ in range(n_sessions + 2):
+        batch.step()
+    began = time.perf_counter()
+    made = sum(len(batch.step()) for _ in range(n_rows))
+    assert made == n_sessions * n_rows
+    return made / (time.perf_counter() - began)
+
+
+@torch.inference_mode()
+def reference_rows_a_second(model: Qwen3ForCausalLM) -> float:
+    """Rows a second of transformers' own `generate`, its prompt not counted."""
+    asked = torch.randint(5, 1000, (1, PROMPT_ROWS))
+
+    def seconds(n_rows: int) -> float:
+        began = time.perf_counter()
+        model.generate(
+            asked, max_new_tokens=n_rows, min_new_tokens=n_rows, do_sample=False, pad_token_id=0
+        )
+        return time.perf_counter() - began
+
+    first = seconds(1)
+    return ROWS / (seconds(ROWS + 1) - first)
+
+
+def in_turn(*measures: Callable[[], float]) -> list[list[float]]:
+    """Values of each measure, taken in rounds after a first round that warms up."""
+    rounds = [[measure() for measure in measures] for _ in range(ROUNDS + 1)]
+    return [list(values) for values in zip(*rounds[1:], strict=True)]
+
+
+def ratios(values: list[float], to: list[float]) -> list[float]:
+    """Round by round."""
+    return [a / b for a, b in zip(values, to, strict=True)]
+
+
+def read_bandwidth() -> float:
+    """Bytes a second of a sum over 400 MB, which no cache holds."""
+    numbers = torch.ones(100_000_000)
+    began = time.perf_counter()
+    numbers.sum()
+    return numbers.nbytes / (time.perf_counter() - began)
+
+
+def catch_up_ms(model: LayerSplitLM, n_rows: int) -> float:
+    """The text tail's pass over rows that it had left out, and its head on the last."""
+    decoder = SlotDecoder(model, 1, 512)
+    decoder.extend(0, np.resize(prompt(0), (n_rows, 2)))
+    began = time.perf_counter()
+    decoder.logits(0, "text")
+    return 1000 * (time.perf_counter() - began)
+
+
+def generation() -> list[Figure]:
+    """Figures (a), (b), (c) and (f)."""
+    model, reference = random_model(config := config_of("162 M")), None
+    reference, small = what_the_reference_pays(config), quantize_int8(model)
+    spoken, whole = bytes_a_row(model)
+    ours, theirs, int8, eight, both, bandwidth, late = in_turn(
+        lambda: rows_a_second(model),
+        lambda: reference_rows_a_second(reference),
+        lambda: rows_a_second(small),
+        lambda: rows_a_second(model, SESSIONS),
+        lambda: rows_a_second(model, how=BOTH_TAILS),
+        read_bandwidth,
+        lambda: catch_up_ms(model, 250),
+    )
+    used = [rate * spoken / total for rate, total in zip(ours, bandwidth, strict=True)]
+    return [
+        figure("162 M: one session", ours, "rows/s"),
+        figure("162 M: transformers, 20 layers, both heads", theirs, "rows/s"),
+        figure("162 M: bytes of weights, with over without silent tail", [whole / spoken], "x"),
+        figure("a: fp32 over transformers", ratios(ours, theirs), "x", at_least=1.25),
+        figure("a: int8 over transformers", ratios(int8, theirs), "x", at_least=2.0),
+        figure("162 M: read bandwidth", [b / 1e9 for b in bandwidth], "GB/s"),
+        figure("b: bandwidth used by reading weights", used, "of it", at_least=0.8),
+        figure("c: 8 sessions over one", ratios(eight, ours), "x", at_least=4.0),
+        figure("f: deferred tail over both tails", ratios(ours, both), "x"),
+        figure("f: text tail catches up on 250 rows", late, "ms"),
+    ]
+
+
+def small_generation() -> list[Figure]:
+    """Figure (a) where overhead rules."""
+    model = random_model(config := config_of("11 M"))
+    reference = what_the_reference_pays(config)
+    ours, theirs = in_turn(
+        lambda: rows_a_second(model), lambda: reference_rows_a_second(reference)
+    )
+    return [
+        figure("11 M: one session", ours, "rows/s"),
+        figure("a: 11 M over transformers", ratios(ours, theirs), "x", at_least=2.0),
+    ]
+
+
+PARTS = {"generation": generation, "small": small_generation, "training": measure_training}
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("parts", nargs="*", help=f"some of {', '.join(PARTS)}; default: all")
+    chosen = parser.parse_args().parts or list(PARTS)
+    torch.set_num_threads(os.cpu_count() or 1)
+    found = [one for part in chosen for one in PARTS[part]()]
+    report("lm" if len(chosen) == len(PARTS) else "lm-part", found)
