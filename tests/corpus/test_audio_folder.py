@@ -97,14 +97,78 @@ def test_dialogues_give_roles_and_typed_turns(recordings):
     [
         ("metadata.csv", "path,words\n", r"columns \['path', 'words'\], must have file,text"),
         ("metadata.csv", "file,text\nno.wav,a\n", "names 'no.wav', which is not in the folder"),
-        ("dialogues.jsonl", '{"turns": [{"role": "me"}]}', "line 1: role is 'me'"),
-        ("dialogues.jsonl", '{"turns": [{"role": "user", "audio": "x"}]}', "audio is 'x'"),
     ],
 )
 def test_wrong_tables_are_named(recordings, name, content, message):
     (recordings / name).write_text(content)
     with pytest.raises(ValueError, match=message):
         collect(recordings)
+
+
+ASK, TELL = {"role": "user", "audio": "ask.wav"}, {"role": "assistant", "text": "it is green"}
+
+
+@pytest.mark.parametrize(
+    ("turns", "message"),
+    [
+        ([{**ASK, "audio": "x.wav"}, TELL], "turns.0.audio is 'x.wav', must be one of the 2 WAV"),
+        ([ASK, {**TELL, "audio": "x.wav"}], "turns.1.audio is 'x.wav', must be one of the 2 WAV"),
+        ([{**ASK, "audio": "../ask.wav"}, TELL], r"turns.0.audio is '../ask.wav', must be one"),
+        ([{**ASK, "txt": "a"}, TELL], "turns.0 .*key 'txt' must be one of role, text, audio"),
+        ([{"role": "user"}, TELL], "turns.0 has neither text nor audio, must have one or both"),
+        ([ASK, {**TELL, "text": "?!"}], r"turns.1.text is '\?!', must hold at least one word"),
+        ([ASK, ASK], "turns.1.role is 'user', must be 'assistant': the sides alternate"),
+        ([TELL, ASK], "turns.0.role is 'assistant', must be 'user'"),
+        ([ASK], "the last turn is by 'user', must be by 'assistant'"),
+        ([ASK, TELL, ASK], "the last turn is by 'user', must be by 'assistant'"),
+        ([{**ASK, "role": "me"}, TELL], "turns.0.role is 'me': Input should be 'user' or 'assist"),
+        ([{**ASK, "audio": 3}, TELL], "turns.0.audio is 3: Input should be a valid string"),
+        ([], r"turns is \[\]: List should have at least 1 item"),
+    ],
+)
+def test_wrong_dialogue_is_refused_by_file_line_and_value_before_any_audio_is_read(
+    recordings, turns, message
+):
+    rows = [{"turns": [ASK, TELL]}, {"turns": turns}]
+    (recordings / "dialogues.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    with pytest.raises(ValueError, match=rf"My Voice/dialogues\.jsonl line 2: {message}"):
+        collect(recordings)
+    assert not list((recordings.parent / "audio").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ('{"turns": [', "line 1 is not JSON"),
+        ('{"turn": []}', "key 'turn' must be one of turns"),
+        ("[]", "line 1: .* is \\[\\]: Input should be"),
+    ],
+)
+def test_line_that_is_no_dialogue_is_named(recordings, content, message):
+    (recordings / "dialogues.jsonl").write_text(content)
+    with pytest.raises(ValueError, match=message):
+        collect(recordings)
+
+
+def test_folder_of_typed_dialogues_and_recordings_in_folders_below_it(recordings):
+    (recordings / "clips").mkdir()
+    (recordings / "ask.wav").rename(recordings / "clips" / "ask.wav")
+    (recordings / "tell.flac").unlink()
+    turns = [{**ASK, "audio": "clips/ask.wav"}, TELL, {"role": "user", "text": "why"}, TELL]
+    (recordings / "dialogues.jsonl").write_text(json.dumps({"turns": turns}))
+    (recordings / "clips" / "ask.txt").write_text(SAID["ask.wav"])
+    found = collect(recordings)
+    assert [(i.id, i.text) for i in found.items] == [("my_voice-clips_ask", SAID["ask.wav"])]
+    exchanges = found.dialogues[0].exchanges
+    assert [(a.text, b.text) for a, b in exchanges] == [
+        (SAID["ask.wav"], "it is green"),
+        ("why", "it is green"),
+    ]
+    assert exchanges[0][0].utterances == ("my_voice-clips_ask",)
+    (recordings / "clips" / "ask.wav").unlink()
+    (recordings / "dialogues.jsonl").write_text(json.dumps({"turns": turns[2:]}))
+    typed = collect(recordings)
+    assert typed.items == [] and len(typed.dialogues) == 1
 
 
 def test_missing_or_empty_folder_is_named(tmp_path):

@@ -13,8 +13,8 @@ SALAD = spoken("s", "grass table", 50)
 TABLE = [53, 54]
 """Codes of the one word that no question holds."""
 EXCHANGES = [
-    Exchange("what color is grass", "green", (ASKED,), (), False),
-    *(Exchange(f"what color is x{n}", str(n), (), (), False) for n in range(4)),
+    Exchange("what color is grass", "green", (ASKED,), ()),
+    *(Exchange(f"what color is x{n}", str(n), (), ()) for n in range(4)),
 ]
 
 

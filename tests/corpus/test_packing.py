@@ -131,9 +131,11 @@ def test_nothing_held_out_reaches_a_training_sequence() -> None:
 def test_what_is_taught_in_text_is_never_in_a_spoken_dialogue() -> None:
     utterances, dialogues, codes = corpus()
     text_only = [d for d in dialogues if d.tags["taught"] == "text"]
-    assert all(e.text_only for e in gather(utterances, text_only, codes, {}).exchanges)
+    account = gather(utterances, text_only, codes, {}).account()["pairings"]
+    assert account["t2t"] == {"dialogues": 1}
+    assert account["s2s"] == {"dialogues": 0, "questions_typed": 0, "taught_in_text": 1}
     only = Mixture(**{**dict.fromkeys(KINDS, 0.0), "s2s": 1.0})
-    with pytest.raises(ValueError, match=r"mixture\.s2s is above 0"):
+    with pytest.raises(ValueError, match=r"mixture\.s2s is 1\.0, must be 0"):
         found = gather(utterances, text_only, codes, {})
         Composer(found, composition(mixture=only), TOKENIZER, CONFIG, seed=0)
 

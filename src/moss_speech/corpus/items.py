@@ -59,6 +59,15 @@ class Dialogue:
     tags: dict[str, str] = field(default_factory=dict)
     """`taught` is `speech` or, where spoken question and answer never meet in training, `text`."""
 
+    @property
+    def exchanges(self) -> list[tuple[Turn, Turn]]:
+        """Each user turn with its answer; `ValueError` unless the two sides take turns."""
+        roles = [turn.role for turn in self.turns]
+        if not roles or roles != ["user", "assistant"] * (len(roles) // 2):
+            said = ", ".join(roles) or "nobody"
+            raise ValueError(f"dialogue {self.id}: turns of {said}, must be user, assistant, ...")
+        return list(zip(self.turns[::2], self.turns[1::2], strict=True))
+
     def to_json(self) -> dict[str, Any]:
         """The row of dialogues.jsonl."""
         turns = [

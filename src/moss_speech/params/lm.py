@@ -35,9 +35,11 @@ class Composition(Params):
     """Packed rows to make; training goes through them again if it needs more."""
     mixture: Mixture
     max_exchanges: int = Field(ge=1, le=16)
-    """Most questions in one conversation; each number up to it is equally likely."""
-    repeat_share: float = Field(ge=0, le=1)
-    """Share of the questions that ask to repeat words, where the corpus has such."""
+    """Most dialogues of one exchange that are joined to a conversation; each number up to it is
+    equally likely. Longer dialogues stay as they are."""
+    repeat_share: float | None = Field(ge=0, le=1)
+    """Share of the dialogues that ask to repeat words, where the corpus has such; null: as many
+    as there are."""
     splice_share: float = Field(ge=0, le=1)
     """Share of spoken answers that get one of the typical openings of their first words."""
     renditions: int = Field(ge=1)

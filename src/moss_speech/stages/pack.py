@@ -1,6 +1,7 @@
 """Stage pack: codes, borders, texts, dialogues → data/packs."""
 
 from pathlib import Path
+from typing import Any
 
 from moss_speech.corpus.alignment import open_borders
 from moss_speech.corpus.encoding import CodeStore
@@ -29,7 +30,7 @@ def run(p: Pack, io: StageIO) -> None:
     dialogues, borders = open_dialogues(io.inputs["clean"]), open_borders(io.inputs["borders"])
     material = gather(utterances, dialogues, codes, borders)
     stages = {"frozen": p.frozen, "joint": p.joint, "finetune": p.finetune}
-    summary = {}
+    summary: dict[str, Any] = {"dialogues": material.account()}
     with fresh_dir(io.output) as out:
         for index, (name, composition) in enumerate(stages.items()):
             if composition is None:

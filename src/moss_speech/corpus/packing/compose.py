@@ -6,7 +6,15 @@ from typing import Literal, TypeVar, get_args
 import numpy as np
 
 from moss_speech.corpus.packing.fillers import Fillers
-from moss_speech.corpus.packing.material import Codes, Exchange, Material, Spoken
+from moss_speech.corpus.packing.material import (
+    PAIRINGS,
+    Codes,
+    Conversation,
+    Exchange,
+    Material,
+    Pairing,
+    Spoken,
+)
 from moss_speech.corpus.packing.splice import Splicer, most_typical
 from moss_speech.lm.config import LMConfig
 from moss_speech.lm.grid import (
@@ -20,19 +28,22 @@ from moss_speech.lm.grid import (
 from moss_speech.lm.tokenizer import TextTokenizer
 from moss_speech.params.lm import Composition
 
-Kind = Literal["t2t", "s2t", "t2s", "s2s", "asr", "tts", "interleave", "copy_text"]
-"""Typed or spoken question to typed or spoken answer; dictation; reading; both mixed; repeating."""
+Kind = Literal[Pairing, "asr", "tts", "interleave", "copy_text"]
+"""A dialogue in one of the four pairings; dictation; reading; both mixed; repeating."""
 KINDS: tuple[Kind, ...] = get_args(Kind)
 _MAX_SPAN_WORDS = 3
 T = TypeVar("T")
 
 
 def _typical_answers(exchanges: Sequence[Exchange], n_kept: int) -> dict[str, list[Spoken]]:
-    """The most typical renditions of each answer that is spoken."""
-    spoken = {e.answer: e.answers for e in exchanges if e.answers}
+    """The most typical renditions of each answer that is spoken, wherever it is an answer."""
+    spoken: dict[str, dict[str, Spoken]] = {}
+    for exchange in exchanges:
+        spoken.setdefault(exchange.answer, {}).update({s.id: s for s in exchange.answers})
+    renditions = {answer: list(by_id.values()) for answer, by_id in spoken.items() if by_id}
     return {
         answer: [said[i] for i in most_typical([s.codes for s in said], n_kept)]
-        for answer, said in spoken.items()
+        for answer, said in renditions.items()
     }
 
 
@@ -49,8 +60,7 @@ class Composer:
     ) -> None:
         self._p, self._tokenizer, self._config = p, tokenizer, config
         self._random = np.random.default_rng(seed)
-        self._exchanges = material.exchanges
-        self._heard = [e for e in material.exchanges if not e.text_only]
+        self._dialogues = {pairing: material.suited(pairing) for pairing in PAIRINGS}
         self._texts = sorted({s.text for s in material.spoken})
         self._spoken = [s for s in material.spoken if len(s.codes)]
         self._read = [s for s in self._spoken if s.is_assistant or not p.assistant_reads]
@@ -65,10 +75,10 @@ class Composer:
 
     def _check(self) -> None:
         pools: dict[Kind, Sequence[object]] = {
-            "t2t": self._exchanges,
-            "s2t": self._heard,
-            "t2s": self._heard,
-            "s2s": self._heard,
+            "t2t": self._dialogues["t2t"],
+            "s2t": self._dialogues["s2t"],
+            "t2s": self._dialogues["t2s"],
+            "s2s": self._dialogues["s2s"],
             "asr": self._spoken,
             "tts": self._read,
             "interleave": self._aligned,
@@ -76,7 +86,10 @@ class Composer:
         }
         for kind, share in zip(KINDS, self._shares, strict=True):
             if share > 0 and not pools[kind]:
-                raise ValueError(f"mixture.{kind} is above 0, but the corpus has nothing for it")
+                raise ValueError(
+                    f"mixture.{kind} is {getattr(self._p.mixture, kind)}, must be 0: "
+                    "the corpus has nothing for it"
+                )
 
     def __iter__(self) -> Iterator[tuple[Kind, GridSequence]]:
         """Yield kind and sequence without end."""
@@ -112,23 +125,35 @@ class Composer:
             turns = [Turn("system", REPEAT["audio"]), asked, reply]
         return training_sequence(turns, self._tokenizer, self._config)
 
-    def _dialogue(self, kind: Kind) -> GridSequence:
-        pool = self._exchanges if kind == "t2t" else self._heard
-        turns: list[Turn] = []
-        for _ in range(int(self._random.integers(1, self._p.max_exchanges + 1))):
-            turns += self._exchange(self._pick(self._of_one_sort(pool)), kind)
+    def _dialogue(self, pairing: Pairing) -> GridSequence:
+        told = self._exchanges(self._dialogues[pairing])
+        turns = [turn for exchange in told for turn in self._exchange(exchange, pairing)]
         return training_sequence(turns, self._tokenizer, self._config)
 
-    def _of_one_sort(self, pool: Sequence[Exchange]) -> Sequence[Exchange]:
-        """The exchanges that repeat words, or those that do not, by their shares."""
-        wanted = self._random.random() < self._p.repeat_share
-        return [e for e in pool if e.repeats == wanted] or pool
+    def _exchanges(self, pool: Sequence[Conversation]) -> Iterator[Exchange]:
+        """One dialogue as it is; to one of a single exchange others of that kind are joined."""
+        n_joined = int(self._random.integers(1, self._p.max_exchanges + 1))
+        first = self._pick(self._of_one_sort(pool))
+        yield from first.exchanges
+        if len(first.exchanges) > 1:
+            return
+        single = [c for c in pool if len(c.exchanges) == 1]
+        for _ in range(n_joined - 1):
+            yield from self._pick(self._of_one_sort(single)).exchanges
 
-    def _exchange(self, exchange: Exchange, kind: Kind) -> tuple[Turn, Turn]:
+    def _of_one_sort(self, pool: Sequence[Conversation]) -> Sequence[Conversation]:
+        """The dialogues that repeat words, or those that do not, by their shares."""
+        if self._p.repeat_share is None:
+            return pool
+        wanted = self._random.random() < self._p.repeat_share
+        return [c for c in pool if c.repeats == wanted] or pool
+
+    def _exchange(self, exchange: Exchange, pairing: Pairing) -> tuple[Turn, Turn]:
+        """Both turns; a question of a spoken pairing that no recording speaks stays typed."""
         asked, said = Turn("user", exchange.question), Turn("assistant", exchange.answer)
-        if kind.startswith("s"):
+        if pairing[0] == "s" and exchange.questions:
             asked = Turn("user", codes=self._asked_codes(self._pick(exchange.questions)))
-        if kind.endswith("s"):
+        if pairing[-1] == "s":
             said = Turn(
                 "assistant", codes=self._said_codes(self._pick(self._answers[exchange.answer]))
             )

@@ -1,8 +1,8 @@
 """A folder of one's own recordings: WAV or FLAC, with transcripts, perhaps with dialogues.
 
-`NAME.txt` beside `NAME.wav`, or `metadata.csv` with the columns `file,text`, gives the words; what
-has neither is written down by the cleaning recogniser. Rows of `dialogues.jsonl` name files:
-`{"turns": [{"role": "user", "audio": "q1.wav"}, {"role": "assistant", "text": "it is green"}]}`.
+Files are named by their path inside the folder. `NAME.txt` beside `NAME.wav`, or `metadata.csv`
+with the columns `file,text`, gives the words; what has neither is written down by the cleaning
+recogniser. `dialogues.jsonl` says which recordings answer which (`dialogue_rows`).
 Pauses before and after the speech are cut. Shapes: S samples.
 """
 
@@ -10,16 +10,15 @@ import csv
 import re
 import shutil
 from pathlib import Path
-from typing import Any
 
 from moss_speech.audio import LISTENING, SPEAKING, Samples, read_audio, resample, write_audio
 from moss_speech.corpus.items import Dialogue, Role, Turn
+from moss_speech.corpus.sources.dialogue_rows import DialogueRow, read_dialogue_rows
 from moss_speech.corpus.sources.manifests import Collected, Item, Source
 from moss_speech.params.corpus import Folder
 from moss_speech.speech.recognisers import Whisper
 from moss_speech.speech.text import normalise
 from moss_speech.speech.vad import speech_spans
-from moss_speech.storage import read_jsonl
 
 ENDINGS = (".wav", ".flac")
 PAUSE_S = 0.15
@@ -30,18 +29,23 @@ ROLES: dict[str, Role] = {"user": "question", "assistant": "answer"}
 def collect_folder(folder: Folder, root: Path, audio: Path) -> Collected:
     """Copy a folder's recordings into `audio`; damaged files go along for cleaning to reject.
 
-    Raises `ValueError` naming the folder if it is missing or holds no WAV or FLAC, or the row of
-    dialogues.jsonl or metadata.csv that names a file it does not have.
+    Raises `ValueError` naming the folder if it is missing or holds neither WAV, FLAC nor
+    dialogues, or the row of dialogues.jsonl or metadata.csv that is wrong, before audio is read.
     """
     path = root / folder.path
-    files = sorted(p for p in path.glob("*") if p.suffix.lower() in ENDINGS)
-    if not files:
+    found = sorted(p for p in path.rglob("*") if p.suffix.lower() in ENDINGS)
+    files = {p.relative_to(path).as_posix(): p for p in found}
+    rows = read_dialogue_rows(path / "dialogues.jsonl", files.keys())
+    if not files and not rows:
         raise ValueError(f"folder {path} holds no {' or '.join(ENDINGS)} file")
-    turns = _dialogue_rows(path, {p.name for p in files})
-    roles = {t["audio"]: ROLES[t["role"]] for row in turns for t in row if "audio" in t}
+    roles = {t.audio: ROLES[t.role] for row in rows for t in row.turns if t.audio is not None}
     texts = _transcripts(path, files)
-    items = {f.name: _import(f, texts.get(f.name), roles, folder, audio) for f in files}
-    dialogues = [_dialogue(f"{_slug(path.name)}-{n:03d}", r, items) for n, r in enumerate(turns)]
+    items = {
+        name: _import(name, file, texts.get(name), roles.get(name, "recording"), folder, audio)
+        for name, file in files.items()
+    }
+    first_id = f"{_slug(path.name)}-"
+    dialogues = [_dialogue(f"{first_id}{n:03d}", r, items, folder) for n, r in enumerate(rows)]
     source = Source(path.name, folder.licence, folder.consent, False, {"files": len(items)})
     return Collected(source, list(items.values()), dialogues)
 
@@ -50,7 +54,7 @@ def _slug(name: str) -> str:
     return re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
 
 
-def _transcripts(path: Path, files: list[Path]) -> dict[str, str]:
+def _transcripts(path: Path, files: dict[str, Path]) -> dict[str, str]:
     texts: dict[str, str] = {}
     table = path / "metadata.csv"
     if table.is_file():
@@ -59,36 +63,18 @@ def _transcripts(path: Path, files: list[Path]) -> dict[str, str]:
             if not {"file", "text"} <= set(rows.fieldnames or ()):
                 raise ValueError(f"{table} has the columns {rows.fieldnames}, must have file,text")
             texts = {row["file"]: row["text"] or "" for row in rows}
-        if unknown := sorted(set(texts) - {p.name for p in files}):
+        if unknown := sorted(texts.keys() - files.keys()):
             raise ValueError(f"{table} names {unknown[0]!r}, which is not in the folder")
-    for file in files:
+    for name, file in files.items():
         if (beside := file.with_suffix(".txt")).is_file():
-            texts[file.name] = beside.read_text(encoding="utf-8")
+            texts[name] = beside.read_text(encoding="utf-8")
     return texts
 
 
-def _dialogue_rows(path: Path, names: set[str]) -> list[list[dict[str, Any]]]:
-    if not (table := path / "dialogues.jsonl").is_file():
-        return []
-    rows: list[list[dict[str, Any]]] = [row["turns"] for row in read_jsonl(table)]
-    for number, turns in enumerate(rows, 1):
-        for turn in turns:
-            _check_turn(turn, names, f"{table} line {number}")
-    return rows
-
-
-def _check_turn(turn: dict[str, Any], names: set[str], where: str) -> None:
-    role, audio = turn.get("role"), turn.get("audio")
-    if role not in ROLES:
-        raise ValueError(f"{where}: role is {role!r}, must be user or assistant")
-    if "text" not in turn and audio not in names:
-        raise ValueError(f"{where}: audio is {audio!r}, must be a file of the folder")
-
-
 def _import(
-    file: Path, text: str | None, roles: dict[str, Role], folder: Folder, audio: Path
+    name: str, file: Path, text: str | None, role: Role, folder: Folder, audio: Path
 ) -> Item:
-    item_id = f"{_slug(file.parent.name)}-{_slug(file.stem)}"
+    item_id = f"{_slug(Path(folder.path).name)}-{_slug(name.removesuffix(file.suffix))}"
     target = audio / f"{item_id}{file.suffix.lower()}"
     tags = {"transcript": "given", "synthesizer": "person"}
     n_samples = 1
@@ -109,7 +95,7 @@ def _import(
         sample_rate_hz=SPEAKING.sample_rate_hz,
         text=normalise(text or ""),
         speaker=folder.speaker,
-        role=roles.get(file.name, "recording"),
+        role=role,
         voice_split=folder.split,
         text_split=folder.split,
         tags=tags,
@@ -134,12 +120,11 @@ def _written_down(samples_S: Samples) -> str:
     return Whisper("whisper-tiny.en").transcribe([_listening(samples_S)])[0]
 
 
-def _dialogue(item_id: str, turns: list[dict[str, Any]], items: dict[str, Item]) -> Dialogue:
+def _dialogue(item_id: str, row: DialogueRow, items: dict[str, Item], folder: Folder) -> Dialogue:
     said = []
-    for turn in turns:
-        item = items.get(turn.get("audio", ""))
-        text = normalise(turn["text"]) if "text" in turn else items[turn["audio"]].text
-        said.append(Turn(turn["role"], text, () if item is None else (item.id,)))
-    split = next(iter(items.values())).text_split
+    for turn in row.turns:
+        spoken = [items[turn.audio]] if turn.audio is not None else []
+        text = spoken[0].text if turn.text is None else normalise(turn.text)
+        said.append(Turn(turn.role, text, tuple(item.id for item in spoken)))
     tags = {"fact": item_id, "wording": "0", "category": "recording", "taught": "speech"}
-    return Dialogue(item_id, split, tuple(said), tags)
+    return Dialogue(item_id, folder.split, tuple(said), tags)

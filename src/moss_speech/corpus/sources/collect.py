@@ -15,12 +15,13 @@ from moss_speech.settings import settings
 def collect_corpus(p: Corpus, seed: int, out: Path, final: Path) -> dict[str, float]:
     """Fill the fresh folder `out` that will become `final`; returns counts by source."""
     (out / "audio").mkdir()
-    collected: list[Collected] = []
+    folders = [collect_folder(f, settings().root, out / "audio") for f in p.folders]
+    collected: list[Collected] = []  # folders are read first: a wrong one must not wait for voices
     if p.embedded is not None:
         collected.append(_embedded(p.embedded, seed, out / "audio", p.threads))
     if p.human_test:
         collected.append(collect_human(out / "audio"))
-    collected += [collect_folder(f, settings().root, out / "audio") for f in p.folders]
+    collected += folders
     if not any(part.items for part in collected):
         raise ValueError("the corpus is empty: params name no source that holds audio")
     write_corpus(out, final, collected)
