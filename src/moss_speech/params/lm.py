@@ -141,9 +141,27 @@ class PretrainJoint(StageParams):
     fit: LMFit | None
 
 
+class Lora(Params):
+    """Low-rank adapters beside the layers' projections, merged into them after training."""
+
+    rank: int = Field(ge=1, le=1024)
+    alpha: int = Field(ge=1)
+    """An adapter's output is scaled by alpha / rank."""
+    dropout: float = Field(ge=0, lt=1)
+    """Of what goes into an adapter."""
+    parts: list[Literal["trunk", "text", "audio"]] = Field(min_length=1)
+    """Where adapters go: the shared layers, the tail of either channel."""
+    modules: list[
+        Literal["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
+    ] = Field(min_length=1)
+    """Which projections of a layer."""
+
+
 class Finetune(StageParams):
-    """Everything learns to answer in the four pairings."""
+    """The model learns to answer in the four pairings."""
 
     fit: LMFit
+    lora: Lora | None
+    """Train adapters alone; null trains every weight."""
     dev_items: int = Field(ge=0)
     """Development questions a cell that the report answers; 0 reports none."""

@@ -11,6 +11,7 @@ from moss_speech.storage import fresh_dir, write_json
 from moss_speech.training.launch import Fit
 from moss_speech.training.lm import fit_lm
 from moss_speech.training.lm_probe import DevQuestions
+from moss_speech.training.lora import add_lora, learnable, merge_lora
 
 Section = Finetune
 
@@ -19,7 +20,13 @@ def run(p: Finetune, io: StageIO) -> None:
     """Train on the four pairings; the report answers development questions by the code metric."""
     model, tokenizer = load_lm(io.inputs["lm-joint"]), load_tokenizer(io.inputs["lm-joint"])
     packed = Packed.load(io.inputs["packs"] / "finetune.safetensors")
-    fit_lm(model, packed, p.fit, Fit(p.fit, io.seed, io.run_folder, io.tracker, name="finetune"))
+    how = Fit(p.fit, io.seed, io.run_folder, io.tracker, name="finetune")
+    if p.lora is None:
+        fit_lm(model, packed, p.fit, how)
+    else:
+        adapters = add_lora(model, p.lora, io.seed)
+        fit_lm(model, learnable(packed, p.lora), p.fit, how, only=adapters)
+        merge_lora(model)
     report: dict[str, float] = {}
     if p.dev_items:
         report = _development(io, p.dev_items).accuracy(model, tokenizer)

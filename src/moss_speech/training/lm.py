@@ -3,6 +3,7 @@
 Shapes: B packed rows, L grid rows, C channels (0 text, 1 speech), D width, R rows with a target.
 """
 
+from collections.abc import Set
 from typing import Any, NamedTuple
 
 import lightning.pytorch as pl
@@ -129,12 +130,20 @@ class LMModule(pl.LightningModule):
 
 
 def fit_lm(
-    model: LayerSplitLM, packed: Packed, p: LMFit, how: Fit, frozen_text: bool = False
+    model: LayerSplitLM,
+    packed: Packed,
+    p: LMFit,
+    how: Fit,
+    frozen_text: bool = False,
+    only: Set[str] | None = None,
 ) -> None:
-    """Train `model` in place on packed rows; `frozen_text` trains the speech side alone."""
-    speech = channel_parameters(model, "audio")
+    """Train `model` in place on packed rows; `frozen_text` trains the speech side alone.
+
+    `only` names the weights that are trained instead of all.
+    """
+    trained = channel_parameters(model, "audio").keys() if frozen_text else only
     for name, weight in model.named_parameters():
-        weight.requires_grad_(name in speech or not frozen_text)
+        weight.requires_grad_(trained is None or name in trained)
 
     def batch_of_step(step: int) -> PackedBatch:
         first = step * p.packed_rows_per_step
