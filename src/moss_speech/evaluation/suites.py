@@ -128,7 +128,7 @@ class Suite:
         trained = [u for u in utterances.values() if u.for_training]
         self.trained_synthesizers = {synthesizer(u) for u in trained}
         self._trained_texts = {u.text for u in trained}
-        self.answers = sorted({d.turns[-1].text for d in self.dialogues})
+        self.answers = sorted({d.turns[1].text for d in self.dialogues})
         """The closed list of answers to questions."""
         self._chance = _chances(self.dialogues)
 
@@ -158,7 +158,7 @@ class Suite:
     def _asked_to_repeat(self) -> list[tuple[str, tuple[Utterance, str]]]:
         """Dialogue, spoken request and the words to be said again."""
         return [
-            (d.id, (self.utterances[id], d.turns[-1].text))
+            (d.id, (self.utterances[id], d.turns[1].text))
             for d in self._repeats
             if d.split == "test"
             for id in d.turns[0].utterances
@@ -173,7 +173,7 @@ class Suite:
 
     def repeat_renditions(self, n: int) -> list[Utterance]:
         """True renditions of words to be said again, in the assistant's voice."""
-        ids = [id for d in self._repeats if d.split == "test" for id in d.turns[-1].utterances]
+        ids = [id for d in self._repeats if d.split == "test" for id in d.turns[1].utterances]
         found = [self.utterances[id] for id in ids if id in self.utterances]
         return spread(((u.text, u) for u in found), n, self.seed)
 
@@ -227,7 +227,7 @@ class Suite:
         ]
 
     def _asks(self, cell: Cell, d: Dialogue) -> bool:
-        answer = d.turns[-1].text
+        answer = d.turns[1].text
         return (
             d.split == cell.wording
             and cell.taught in ("any", d.tags.get("taught", "speech"))
@@ -248,7 +248,7 @@ class Suite:
             ask=cell.ask,
             reply=cell.reply,
             question=d.turns[0].text,
-            expected=d.turns[-1].text,
+            expected=d.turns[1].text,
             fact=d.tags.get("fact", d.id),
             voice=voice,
             wording=d.tags.get("wording", ""),
@@ -267,5 +267,5 @@ def _repeat(cell: str, ask: Channel, reply: Channel, u: Utterance, words: str) -
 def _chances(dialogues: Iterable[Dialogue]) -> dict[str, float]:
     answers: dict[str, set[str]] = {}
     for d in dialogues:
-        answers.setdefault(d.tags.get("category", ""), set()).add(d.turns[-1].text)
+        answers.setdefault(d.tags.get("category", ""), set()).add(d.turns[1].text)
     return {category: 1 / len(found) for category, found in answers.items()}
