@@ -122,7 +122,7 @@ def wrong_answers(model: LayerSplitLM, tokenizer: TextTokenizer, pairing: Pairin
 
 
 @pytest.mark.parametrize(
-    ("lora", "lr", "steps"), [(None, 3e-3, 120), (LORA, 5e-3, 200)], ids=["full", "lora"]
+    ("lora", "lr", "steps"), [(None, 3e-3, 120), (LORA, 5e-3, 160)], ids=["full", "lora"]
 )
 def test_tuned_model_gives_exactly_its_training_answers_in_all_pairings(
     start, tmp_path, lora, lr, steps
