@@ -37,11 +37,13 @@ def figure(
     return Figure(name, middle, unit, limit, met, low, middle, high)
 
 
-def report(benchmark: str, figures: list[Figure]) -> None:
-    """Print the table and write benchmarks/NAME.json of the project root."""
+def report(benchmark: str, figures: list[Figure], keep: bool = True) -> None:
+    """Print the table and, to keep it, write benchmarks/NAME.json of the project root."""
     print(f"{benchmark:58}{'min':>10}{'median':>10}{'max':>10}  goal   ({os.cpu_count()} cores)")
     for f in figures:
         goal = "" if f.goal is None else f"{f.goal:g} {'met' if f.met else 'MISSED'}"
         name = f"{f.name} ({f.unit})" if f.unit else f.name
         print(f"{name:58}{f.min:10.3f}{f.median:10.3f}{f.max:10.3f}  {goal}")
-    write_json(settings().root / "benchmarks" / f"{benchmark}.json", [asdict(f) for f in figures])
+    if keep:
+        values = [asdict(f) for f in figures]
+        write_json(settings().root / "benchmarks" / f"{benchmark}.json", values)

@@ -48,6 +48,7 @@ class Engine:
     bundle: Bundle
     limits: Limits = LIMITS
     decoding: Decoding = EAGER
+    """How single answers are computed; batches are always eager, as their shapes change."""
 
     @cached_property
     def _room(self) -> Room:
@@ -147,7 +148,7 @@ class Engine:
         prompts = [prompt_of(self.bundle, turns, wish.output) for turns in heard]
         rows = min(rows_left(self.bundle, wish, prompt) for prompt in prompts)
         seeds = [wish.seed] * len(prompts)
-        made = generate(self.bundle.lm, prompts, wish.sampling, seeds, rows, self.decoding)
+        made = generate(self.bundle.lm, prompts, wish.sampling, seeds, rows)
         replies = [
             reply_of(self.bundle, wish, prompt, one, self._say(one.codes, wish))
             for prompt, one in zip(prompts, made, strict=True)

@@ -14,6 +14,8 @@ from moss_speech.lm.slots import EAGER, Decoding
 
 _BLOCK_ROWS = 256
 """Capacities are rounded up to this, so that similar requests meet the same shapes."""
+_STATIC_ROWS = 4096
+"""Least capacity of a room with fixed shapes: widening compiles anew."""
 _MOST_SLOTS = 32
 
 
@@ -61,6 +63,7 @@ class Room:
         """The kept batch; a new one if that is too small or still in use."""
         kept = self._batch
         if kept is None or kept.busy or kept.capacity < need:
+            need = max(need, _STATIC_ROWS) if self._how.static else need
             kept = Batch(self._model, 1, _capacity(need, self._model.config), self._how)
             self._batch = kept
         return kept
