@@ -16,7 +16,8 @@ from moss_speech.corpus.packing.packed import Packed, pack, unpack
 from moss_speech.corpus.packing.stage import compose_packed
 from moss_speech.lm.grid import IGNORE, GridSequence
 from moss_speech.params.lm import Composition, Mixture
-from moss_speech.training.lm import batch_losses, take
+from moss_speech.training.lm_batches import take
+from moss_speech.training.lm_loss import PackedLoss
 from tests.lm.small import small_config, small_model, small_tokenizer
 
 CONFIG, TOKENIZER = small_config(), small_tokenizer()
@@ -102,11 +103,11 @@ def test_packed_loss_and_gradients_equal_those_of_separate_sequences() -> None:
         model.zero_grad()
         sums = {"text": 0.0, "audio": 0.0}
         for part in parts:
-            losses = batch_losses(model, take(part, np.arange(len(part))))
-            total = sum(loss.total for loss in losses.values())
+            losses = PackedLoss(model)(take(part, np.arange(len(part))))
+            total = sum(losses.values())
             total.backward()  # type: ignore[union-attr]
             for channel, loss in losses.items():
-                sums[channel] += float(loss.total)
+                sums[channel] += float(loss)
         return sums, [w.grad.clone() for w in model.parameters() if w.grad is not None]
 
     together, gradients = run([packed])

@@ -9,49 +9,18 @@ import numpy as np
 import pytest
 import torch
 
-from moss_speech.corpus.packing.packed import Packed, pack
+from moss_speech.corpus.packing.packed import pack
 from moss_speech.lm.grid import Turn, training_sequence
 from moss_speech.lm.model import LayerSplitLM, channel_parameters
 from moss_speech.lm.probe import largest_change, text_probe
-from moss_speech.params.lm import LMFit
 from moss_speech.records import SilentTracker, Tracker
 from moss_speech.training.launch import Fit
-from moss_speech.training.lm import batch_losses, fit_lm, take, with_noise
-from tests.lm.small import N_CODES, small_config, small_model, small_tokenizer
-
-TOKENIZER, CONFIG = small_tokenizer(), small_config()
-PARAMS = LMFit(
-    steps=12,
-    lr=0.01,
-    final_lr_ratio=0.1,
-    warmup_steps=2,
-    weight_decay=0.1,
-    beta2=0.95,
-    clip_norm=1.0,
-    average_decay=0.0,
-    precision="fp32",
-    checkpoint_steps=4,
-    log_steps=1,
-    packed_rows_per_step=2,
-    dropout=0.1,
-    code_noise=0.1,
-    reply_noise=0.1,
-    text_weight=1.0,
-    speech_weight=1.0,
-)
-
-
-def packs(*replies: Turn) -> Packed:
-    question = Turn("user", "what color is grass")
-    replies = replies or (Turn("assistant", "it is green"), Turn("assistant", codes=[4, 9, 2]))
-    sequences = [
-        training_sequence([question, r], TOKENIZER, CONFIG) for r in replies for _ in "abc"
-    ]
-    return pack(sequences, 100, CONFIG.ids)
-
-
-def how(folder: Path, tracker: Tracker | None = None) -> Fit:
-    return Fit(PARAMS, 1, folder, tracker or SilentTracker(), name="lm")
+from moss_speech.training.lm import fit_lm
+from moss_speech.training.lm_batches import take, with_noise
+from moss_speech.training.lm_loss import PackedLoss
+from moss_speech.training.unfreeze import speech_side
+from tests.lm.small import N_CODES, small_model
+from tests.training.packs import CONFIG, PARAMS, TOKENIZER, how, packs
 
 
 class KillAt:
@@ -77,7 +46,7 @@ def test_text_logits_stay_bit_identical_through_the_frozen_stage(
     before = text_probe(model, 0)
     speech = {n: w.clone() for n, w in channel_parameters(model, "audio").items()}
     p = PARAMS.model_copy(update={"average_decay": average})
-    fit_lm(model, packs(), p, Fit(p, 1, tmp_path, SilentTracker()), frozen_text=True)
+    fit_lm(model, packs(), p, Fit(p, 1, tmp_path, SilentTracker()), speech_side(model))
     assert largest_change(before, text_probe(model, 0)) == 0.0
     changed = [not torch.equal(w, channel_parameters(model, "audio")[n]) for n, w in speech.items()]
     assert all(changed)
@@ -85,7 +54,7 @@ def test_text_logits_stay_bit_identical_through_the_frozen_stage(
 
 def test_frozen_stage_keeps_no_state_for_what_is_frozen(tmp_path: Path) -> None:
     model = small_model()
-    fit_lm(model, packs(), PARAMS, how(tmp_path), frozen_text=True)
+    fit_lm(model, packs(), PARAMS, how(tmp_path), speech_side(model))
     state = torch.load(tmp_path / "lm" / "last.ckpt", weights_only=True)["optimizer_states"][0]
     held = sum(entry["exp_avg"].numel() for entry in state["state"].values())
     assert held == sum(w.numel() for w in channel_parameters(model, "audio").values())
@@ -117,9 +86,9 @@ def test_killed_and_resumed_run_gives_the_weights_of_an_unbroken_one(tmp_path: P
 def test_tail_without_targets_gets_no_gradient() -> None:
     model = small_model()
     packed = packs(Turn("assistant", "it is green"))
-    losses = batch_losses(model, take(packed, np.arange(len(packed))))
-    losses["text"].total.backward()  # type: ignore[no-untyped-call]
-    assert losses["audio"].n_targets == 0
+    losses = PackedLoss(model)(take(packed, np.arange(len(packed))))
+    losses["text"].backward()  # type: ignore[no-untyped-call]
+    assert "audio" not in losses
     assert all(w.grad is None for w in model.model.audio_block.parameters())
     assert all(w.grad is not None for w in model.model.text_block.parameters())
 
@@ -132,8 +101,8 @@ def test_loss_is_that_of_hand_made_targets() -> None:
     n_rows = int(((batch.document_BL[0] == 0) | (batch.document_BL[0] == 1)).sum())
     logits = model(rows[:, :n_rows]).audio_BTV[0, -4:-1].log_softmax(-1)
     by_hand = -(logits[0, 4] + logits[1, 9] + logits[2, N_CODES])
-    found = batch_losses(model, batch)["audio"]
-    assert float(found.total) / found.n_targets == pytest.approx(float(by_hand) / 3, rel=1e-4)
+    found = PackedLoss(model)(batch)["audio"] / batch.step_targets_C[1]
+    assert float(found) == pytest.approx(float(by_hand) / 3, rel=1e-4)
 
 
 def test_noise_replaces_codes_only_and_is_the_same_for_a_seed() -> None:
@@ -145,10 +114,10 @@ def test_noise_replaces_codes_only_and_is_the_same_for_a_seed() -> None:
     )
     is_reply = is_code & (batch.targets_BLC[..., 1] >= 0)
     for heard, reply, allowed in ((0.9, 0.0, is_code & ~is_reply), (0.0, 0.9, is_reply)):
-        torch.manual_seed(0)
-        noisy = with_noise(batch, heard, reply, CONFIG)
-        torch.manual_seed(0)
-        assert torch.equal(noisy.grid_BLC, with_noise(batch, heard, reply, CONFIG).grid_BLC)
+        noisy, again = (
+            with_noise(batch, heard, reply, CONFIG, torch.Generator().manual_seed(0)) for _ in "ab"
+        )
+        assert torch.equal(noisy.grid_BLC, again.grid_BLC)
         changed = (noisy.grid_BLC != batch.grid_BLC).any(-1)
         assert changed.any() and not (changed & ~allowed).any()
         assert int(noisy.grid_BLC[..., 1].max()) <= CONFIG.ids.audio_pad

@@ -147,15 +147,23 @@ class Layer(nn.Module):
         return x_BTD + F.dropout(changed, self.dropout, self.training)
 
 
+def run_layer(layer: nn.Module, x_BTD: Tensor, place: Place, cache: LayerCache | None) -> Tensor:
+    """Run one layer as it is."""
+    out_BTD: Tensor = layer(x_BTD, place, cache)
+    return out_BTD
+
+
 class Stack(nn.Module):
     """Layers in a row; may be empty."""
 
     def __init__(self, config: LMConfig, n_layers: int) -> None:
         super().__init__()
         self.layers = nn.ModuleList(Layer(config) for _ in range(n_layers))
+        self.run_layer = run_layer
+        """How each layer is run; training may recompute or compile it."""
 
     def forward(self, x_BTD: Tensor, place: Place, caches: list[LayerCache] | None) -> Tensor:
         """Run all layers over [B, T, D]."""
         for index, layer in enumerate(self.layers):
-            x_BTD = layer(x_BTD, place, caches[index] if caches else None)
+            x_BTD = self.run_layer(layer, x_BTD, place, caches[index] if caches else None)
         return x_BTD

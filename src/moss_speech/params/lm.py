@@ -1,6 +1,6 @@
 """Params of the language model's stages: init_backbone, pack, the three training stages."""
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -58,6 +58,12 @@ class LMFit(FitParams):
     """One training run of the language model."""
 
     packed_rows_per_step: int = Field(ge=1)
+    packed_rows_per_pass: int = Field(ge=1)
+    """Most packed rows that one rank computes at once; a step's rest follows in further passes."""
+    activation_checkpointing: bool
+    """True keeps one activation a layer and computes the rest again in the backward pass."""
+    compile: Literal["inductor", "aot_eager"] | None
+    """What torch.compile makes of a layer; null runs it as written."""
     dropout: float = Field(ge=0, lt=1)
     code_noise: float = Field(ge=0, lt=1)
     """Share of the codes heard that are replaced by random ones, anew each step."""
@@ -135,10 +141,40 @@ class PretrainFrozen(StageParams):
     fit: LMFit | None
 
 
+class Full(Params):
+    """All weights learn from the first step on."""
+
+    kind: Literal["full"]
+
+
+class Shared(Params):
+    """Trunk and speech side learn; the text side stays as it is."""
+
+    kind: Literal["shared"]
+
+
+class Layerwise(Params):
+    """The speech side learns at once; text side and trunk join it from the last layer to the first.
+
+    Each group has a warm-up and a cosine of its own in the steps that are left to it.
+    """
+
+    kind: Literal["layerwise"]
+    layers_per_group: int = Field(ge=1)
+    steps_per_group: int = Field(ge=1)
+    """Steps from one group's start to the next one's; the first starts with the run."""
+    lr_ratio: float = Field(gt=0, le=1)
+    """Peak rate of a group as a part of that of the group before; 1 at the speech side."""
+
+
+Unfreeze = Annotated[Full | Shared | Layerwise, Field(discriminator="kind")]
+
+
 class PretrainJoint(StageParams):
-    """Everything learns from speech and text; null hands the model on unchanged."""
+    """Trunk and text side join the speech side; null hands the model on unchanged."""
 
     fit: LMFit | None
+    unfreeze: Unfreeze
 
 
 class Lora(Params):

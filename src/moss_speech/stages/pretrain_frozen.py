@@ -9,6 +9,7 @@ from moss_speech.stages.runner import StageIO
 from moss_speech.storage import fresh_dir, write_json
 from moss_speech.training.launch import Fit
 from moss_speech.training.lm import fit_lm
+from moss_speech.training.unfreeze import speech_side
 
 Section = PretrainFrozen
 
@@ -20,7 +21,7 @@ def run(p: PretrainFrozen, io: StageIO) -> None:
     if p.fit is not None:
         packed = Packed.load(io.inputs["packs"] / "frozen.safetensors")
         how = Fit(p.fit, io.seed, io.run_folder, io.tracker, name="frozen")
-        fit_lm(model, packed, p.fit, how, frozen_text=True)
+        fit_lm(model, packed, p.fit, how, speech_side(model))
     change = largest_change(before, text_probe(model, io.seed))
     if change > 0:
         raise RuntimeError(f"text logits changed by {change} in the frozen stage, must be 0")

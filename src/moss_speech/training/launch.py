@@ -1,26 +1,42 @@
 """The one way to fit a module: Lightning with exact resume, curves and progress lines.
 
-A batch is a pure function of the step, and every step is seeded, so a run that was killed
+A batch is a pure function of the step, and every pass is seeded, so a run that was killed
 and resumed gives the same weights as an unbroken one.
 """
 
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import lightning.pytorch as pl
-import torch
-from lightning.pytorch.callbacks import ModelCheckpoint, WeightAveraging
+from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers.logger import DummyLogger, Logger
-from torch import Tensor, nn
+from lightning.pytorch.strategies import DDPStrategy, ModelParallelStrategy, Strategy
+from torch import nn
 from torch.utils.data import DataLoader, IterableDataset
 
 from moss_speech.params.fit import FitParams
-from moss_speech.records import Tracker, report_progress
+from moss_speech.records import Tracker
+from moss_speech.training.callbacks import Averaged, Curves, FiniteSteps, SeededSteps
 
 BatchOfStep = Callable[[int], Any]
-"""Step number to batch; equal steps give equal batches."""
+"""Step number to batch; equal steps give equal batches. Parts of it need `callbacks.Parted`."""
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """The processes that share a run: copies of the model (ddp) or shards of it (fsdp)."""
+
+    strategy: Literal["ddp", "fsdp"] = "ddp"
+    devices: int = 1
+    nodes: int = 1
+
+    @property
+    def count(self) -> int:
+        """All processes."""
+        return self.devices * self.nodes
 
 
 @dataclass(frozen=True)
@@ -35,104 +51,85 @@ class Fit:
     device: str = "cpu"
     name: str = "train"
     """Prefix of the curves."""
+    ranks: Ranks = Ranks()
+
+    @property
+    def folder(self) -> Path:
+        """Where this run's checkpoints lie."""
+        return self.run_folder / self.name
 
 
 class _Steps(IterableDataset[Any]):
-    """Batches from the trainer's current step on, without end."""
+    """A rank's parts of the batches from the trainer's current step on, without end."""
 
-    def __init__(self, batch_of_step: BatchOfStep, module: pl.LightningModule) -> None:
-        self._batch_of_step, self._module = batch_of_step, module
+    def __init__(self, batch_of_step: BatchOfStep, module: pl.LightningModule, passes: int) -> None:
+        self._batch_of_step, self._module, self._passes = batch_of_step, module, passes
 
     def __iter__(self) -> Iterator[Any]:
-        step = self._module.global_step
+        step, trainer = self._module.global_step, self._module.trainer
+        rank, n_ranks = trainer.global_rank, trainer.world_size
+        n_parts = self._passes * n_ranks
         while True:
-            yield self._batch_of_step(step)
+            batch = self._batch_of_step(step)
+            for index in range(rank, n_parts, n_ranks):
+                yield batch.part(index, n_parts) if n_parts > 1 else batch
             step += 1
-
-
-class _SeededSteps(pl.Callback):
-    """Seeds each step by its number, so that resuming needs no generator state."""
-
-    def __init__(self, seed: int) -> None:
-        self._seed = seed
-
-    def on_train_batch_start(self, trainer: pl.Trainer, *_: Any) -> None:
-        torch.manual_seed(self._seed * 1_000_003 + trainer.global_step)
-
-
-class _StopOnNan(pl.Callback):
-    """Ends the run at the first loss that is not finite."""
-
-    def on_train_batch_end(self, trainer: pl.Trainer, _: Any, outputs: Any, *__: Any) -> None:
-        loss = outputs["loss"] if isinstance(outputs, dict) else outputs
-        if loss is not None and not torch.isfinite(loss).all():
-            raise FloatingPointError(f"loss is {float(loss)} at step {trainer.global_step}")
-
-
-class _Curves(pl.Callback):
-    """Sends what the module logged to the tracker and prints progress."""
-
-    def __init__(self, fit: Fit) -> None:
-        self._fit = fit
-
-    def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
-        step, every = trainer.global_step, self._fit.params.log_steps
-        if step % every and step != self._fit.params.steps:
-            return
-        values = {k: float(v) for k, v in trainer.logged_metrics.items()}
-        self._fit.tracker.metrics({f"{self._fit.name}/{k}": v for k, v in values.items()}, step)
-        note = " ".join(f"{name} {value:.4g}" for name, value in sorted(values.items()))
-        report_progress(step, self._fit.params.steps, f"{self._fit.name}: {note}")
-
-
-class _Averaged(WeightAveraging):
-    """Keeps a running average of the weights, which becomes the result.
-
-    Written as a step towards the current weight, so that a frozen one keeps every bit.
-    """
-
-    def __init__(self, decay: float) -> None:
-        def average(kept: Tensor, current: Tensor, _: Any) -> Tensor:
-            return torch.lerp(kept, current, 1 - decay)
-
-        super().__init__(avg_fn=average)
 
 
 def _callbacks(fit: Fit) -> list[pl.Callback]:
     checkpoint = ModelCheckpoint(
-        dirpath=fit.run_folder / fit.name,
+        dirpath=fit.folder,
         save_last=True,
         save_top_k=0,
         every_n_train_steps=fit.params.checkpoint_steps,
         save_on_train_epoch_end=False,
     )
-    averaging = [_Averaged(fit.params.average_decay)] if fit.params.average_decay else []
-    return [_SeededSteps(fit.seed), _StopOnNan(), _Curves(fit), *averaging, checkpoint]
+    averaging = [Averaged(fit.params.average_decay)] if fit.params.average_decay else []
+    guard = FiniteSteps(fit.params.clip_norm, fit.folder)
+    curves = Curves(fit.params, fit.tracker, fit.name)
+    return [SeededSteps(fit.seed), guard, curves, *averaging, checkpoint]
 
 
-def fit(module: pl.LightningModule, batch_of_step: BatchOfStep, how: Fit) -> None:
+def _strategy(fit: Fit) -> Strategy | str:
+    if fit.ranks.strategy == "fsdp":
+        if fit.params.average_decay:
+            raise ValueError(
+                f"average_decay is {fit.params.average_decay}, must be 0 with sharded weights"
+            )
+        return ModelParallelStrategy(fit.ranks.count, 1)
+    # a channel may be missing from a batch, and layers may be frozen still
+    return "auto" if fit.ranks.count == 1 else DDPStrategy(find_unused_parameters=True)
+
+
+def fit(module: pl.LightningModule, batch_of_step: BatchOfStep, how: Fit, passes: int = 1) -> None:
     """Train `module` in place to `how.params.steps`, resuming from the run folder if it can.
 
-    Raises `FloatingPointError` if the loss stops being finite.
+    Every rank computes its part of a step in `passes` passes. Ranks other than the first end
+    here. Raises `FloatingPointError` before a step whose loss or gradient is not finite.
     """
-    logger: Logger = DummyLogger()  # curves go through _Curves; no logger would drop the values
+    logger: Logger = DummyLogger()  # curves go through Curves; no logger would drop the values
     trainer = pl.Trainer(
         accelerator="gpu" if how.device == "cuda" else "cpu",
-        devices=1,
+        devices=how.ranks.devices,
+        num_nodes=how.ranks.nodes,
+        strategy=_strategy(how),
+        use_distributed_sampler=False,
         precision="bf16-mixed" if how.params.precision == "bf16" else "32-true",
         max_steps=how.params.steps,
         max_epochs=-1,
+        accumulate_grad_batches=passes,
         logger=logger,
         log_every_n_steps=1,
         callbacks=_callbacks(how),
-        gradient_clip_val=how.params.clip_norm if module.automatic_optimization else None,
         enable_progress_bar=False,
         enable_model_summary=False,
         default_root_dir=how.run_folder,
     )
-    last = how.run_folder / how.name / "last.ckpt"
-    loader = DataLoader(_Steps(batch_of_step, module), batch_size=None)
-    trainer.fit(module, loader, ckpt_path=last if last.is_file() else None)
+    last = how.folder / "last.ckpt"
+    loader = DataLoader(_Steps(batch_of_step, module, passes), batch_size=None)
+    trainer.fit(module, loader, ckpt_path=last if last.exists() else None)
+    if trainer.global_rank:
+        sys.exit()
     module.to("cpu")
 
 

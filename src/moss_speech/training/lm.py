@@ -1,132 +1,111 @@
 """Fitting the language model: text backbone, frozen stage, joint stage, fine-tuning.
 
-Shapes: B packed rows, L grid rows, C channels (0 text, 1 speech), D width, R rows with a target.
+What is computed: docs/reference/training.md.
 """
 
-from collections.abc import Set
-from typing import Any, NamedTuple
+import copy
+from collections.abc import Sequence
+from typing import Any
 
 import lightning.pytorch as pl
-import numpy as np
 import torch
-import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
-from moss_speech.corpus.packing.packed import PREFIX, Packed
-from moss_speech.lm.config import LMConfig
-from moss_speech.lm.grid import IGNORE
-from moss_speech.lm.layers import Place
-from moss_speech.lm.model import CHANNELS, Channel, LayerSplitLM, channel_parameters
+from moss_speech.corpus.packing.packed import Packed
+from moss_speech.lm.layers import Stack, run_layer
+from moss_speech.lm.model import CHANNELS, LayerSplitLM
 from moss_speech.params.lm import LMFit
 from moss_speech.training.launch import Fit, fit
-from moss_speech.training.optim import adamw
-
-
-class PackedBatch(NamedTuple):
-    """Some packed rows: grid, targets, sequence numbers (0 prefix, -1 filling) and positions."""
-
-    grid_BLC: Tensor
-    targets_BLC: Tensor
-    document_BL: Tensor
-    position_BL: Tensor
-
-
-def take(packed: Packed, indices: Any) -> PackedBatch:
-    """The packed rows with these indices as one batch."""
-    parts = (packed.rows_NLC, packed.targets_NLC, packed.document_NL, packed.position_NL)
-    return PackedBatch(*(torch.from_numpy(part[indices].astype(np.int64)) for part in parts))
-
-
-def block_mask(document_BL: Tensor) -> Tensor:
-    """Attention mask, [B, 1, L, L]: each row sees the prefix and its own sequence up to itself."""
-    n_rows = document_BL.shape[1]
-    seen_BLL = document_BL[:, :, None] == document_BL[:, None, :]
-    seen_BLL |= document_BL[:, None, :] == PREFIX
-    causal_LL = torch.ones(n_rows, n_rows, dtype=torch.bool, device=document_BL.device).tril()
-    return torch.where(seen_BLL & causal_LL, 0.0, -torch.inf).unsqueeze(1)
-
-
-def _narrow(place: Place, keep_B: Tensor) -> Place:
-    mask = place.mask_B1TS
-    return Place(
-        place.cos_B1TH[keep_B], place.sin_B1TH[keep_B], None if mask is None else mask[keep_B]
-    )
-
-
-class LossSum(NamedTuple):
-    """Summed cross entropy of one channel and how many targets it covers."""
-
-    total: Tensor
-    n_targets: int
-
-
-def channel_loss(
-    model: LayerSplitLM, x_BLD: Tensor, targets_BL: Tensor, channel: Channel, place: Place
-) -> LossSum:
-    """Cross entropy of one channel in float32.
-
-    The tail runs on packed rows that have targets for it, the head on rows with a target.
-    """
-    wanted_BL = targets_BL != IGNORE
-    keep_B = wanted_BL.any(-1)
-    if not keep_B.any():
-        return LossSum(x_BLD.new_zeros(()), 0)
-    out_BLD = model.tail(x_BLD[keep_B], channel, _narrow(place, keep_B))
-    wanted_BL, targets_R = wanted_BL[keep_B], targets_BL[wanted_BL]
-    logits_RV = model.head(channel)(out_BLD[wanted_BL]).float()
-    return LossSum(F.cross_entropy(logits_RV, targets_R, reduction="sum"), len(targets_R))
-
-
-def batch_losses(model: LayerSplitLM, batch: PackedBatch) -> dict[Channel, LossSum]:
-    """The losses of both channels on packed rows."""
-    mask = block_mask(batch.document_BL).to(model.text_lm_head.weight.dtype)
-    place = model.place(batch.grid_BLC, batch.position_BL, mask)
-    x_BLD = model.trunk(batch.grid_BLC, place)
-    return {
-        channel: channel_loss(model, x_BLD, batch.targets_BLC[..., c], channel, place)
-        for c, channel in enumerate(CHANNELS)
-    }
-
-
-def with_noise(batch: PackedBatch, heard: float, reply: float, config: LMConfig) -> PackedBatch:
-    """The batch with shares of its codes replaced by random codes: of heard ones, of replies.
-
-    Noise on a reply keeps the model from finding the next code by the last ones alone.
-    """
-    text_BL, audio_BL = batch.grid_BLC.unbind(-1)
-    is_code_BL = (text_BL == config.ids.modality_pad) & (audio_BL < config.n_codes)
-    learnt_BL = batch.targets_BLC[..., 1] != IGNORE
-    share_BL = torch.where(learnt_BL, reply, heard)
-    hit_BL = is_code_BL & (torch.rand(audio_BL.shape, device=audio_BL.device) < share_BL)
-    random_BL = torch.randint_like(audio_BL, config.n_codes)
-    grid_BLC = torch.stack((text_BL, torch.where(hit_BL, random_BL, audio_BL)), -1)
-    return batch._replace(grid_BLC=grid_BLC)
+from moss_speech.training.lm_batches import PackedBatch, PackedSteps
+from moss_speech.training.lm_loss import PackedLoss
+from moss_speech.training.optim import Learning, adamw_groups
+from moss_speech.training.sharding import copy_back, shard
+from moss_speech.training.unfreeze import Group, check_starts, everything, learning_channels
 
 
 class LMModule(pl.LightningModule):
-    """Next-row prediction on both channels."""
+    """Next-row prediction on the channels that are learnt."""
 
-    def __init__(self, model: LayerSplitLM, p: LMFit) -> None:
+    def __init__(self, loss: PackedLoss, p: LMFit, groups: Sequence[Group]) -> None:
         super().__init__()
-        self.model, self._p = model, p
-        model.set_dropout(p.dropout)
+        self.loss = loss
+        self._p, self._groups, self._means = p, groups, dict[str, Tensor]()
+
+    def on_train_batch_start(self, batch: PackedBatch, batch_idx: int) -> None:
+        """Unfreeze what starts at this step; forget the last step's losses."""
+        if batch_idx % self.trainer.accumulate_grad_batches == 0:
+            self._means = {}
+            for group, weights in self._weights():
+                for weight in weights:
+                    weight.requires_grad_(self.global_step >= group.start_step)
 
     def training_step(self, batch: PackedBatch, _: int) -> Tensor:
-        """Weighted sum of the mean loss of each channel."""
-        noisy = with_noise(batch, self._p.code_noise, self._p.reply_noise, self.model.config)
+        """This part's share of the weighted sum of the mean loss of each channel in the step.
+
+        Passes and ranks are averaged afterwards, so the share is as many times as large.
+        """
         weights = {"text": self._p.text_weight, "audio": self._p.speech_weight}
-        loss = torch.zeros((), device=self.device)
-        for channel, part in batch_losses(self.model, noisy).items():
-            if part.n_targets:
-                mean = part.total / part.n_targets
-                self.log(f"{channel}_loss", mean.detach())
-                loss = loss + weights[channel] * mean
-        return loss
+        n_ranks, loss = self.trainer.world_size, torch.zeros((), device=self.device)
+        for channel, total in self.loss(batch).items():
+            mean = total / batch.step_targets_C[CHANNELS.index(channel)]
+            name = f"{channel}_loss"
+            self._means[name] = self._means.get(name, 0.0) + mean.detach()
+            self.log(name, self._means[name], sync_dist=n_ranks > 1, reduce_fx="sum")
+            loss = loss + weights[channel] * mean
+        return loss * (n_ranks * self.trainer.accumulate_grad_batches)
 
     def configure_optimizers(self) -> Any:
-        """AdamW over what is not frozen."""
-        optimizer, schedule = adamw(self.model.parameters(), self._p)
+        """AdamW over all groups; those that start later have no state until then."""
+        learning = [Learning(w, g.start_step, g.lr_ratio) for g, w in self._weights()]
+        optimizer, schedule = adamw_groups(learning, self._p)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def _weights(self) -> list[tuple[Group, list[nn.Parameter]]]:
+        named = list(self.loss.model.named_parameters())
+        return [(g, [w for name, w in named if name in g.names]) for g in self._groups]
+
+
+class ShardedLMModule(LMModule):
+    """The same on shards of a copy of the model, which gets the result in the end."""
+
+    def __init__(self, loss: PackedLoss, p: LMFit, groups: Sequence[Group]) -> None:
+        super().__init__(copy.deepcopy(loss), p, groups)
+        self._result = [loss.model]  # in a list, so that it is not a part of this module
+
+    def configure_model(self) -> None:
+        """Shard each layer, then the rest."""
+        assert self.device_mesh is not None
+        shard(self.loss, self.device_mesh)
+
+    def on_train_end(self) -> None:
+        """Gather the weights."""
+        copy_back(self.loss.model, self._result[0])
+
+
+def n_passes(p: LMFit, n_ranks: int) -> int:
+    """Passes of each rank in a step; `ValueError` if some would have no packed row."""
+    rows_of_rank = -(-p.packed_rows_per_step // n_ranks)
+    passes = -(-rows_of_rank // p.packed_rows_per_pass)
+    if passes * n_ranks > p.packed_rows_per_step:
+        raise ValueError(
+            f"packed_rows_per_step is {p.packed_rows_per_step}, must be at least "
+            f"{passes * n_ranks} ({n_ranks} ranks with {passes} passes each)"
+        )
+    return passes
+
+
+def _run_layers(model: LayerSplitLM, p: LMFit | None) -> None:
+    """Run layers as the params say: compiled, recomputed; None as written."""
+    call = torch.compile(run_layer, backend=p.compile) if p and p.compile else run_layer
+
+    def recomputed(layer: nn.Module, *args: Any) -> Tensor:
+        out_BTD: Tensor = checkpoint(call, layer, *args, use_reentrant=False)
+        return out_BTD
+
+    for module in model.modules():
+        if isinstance(module, Stack):
+            module.run_layer = recomputed if p and p.activation_checkpointing else call
 
 
 def fit_lm(
@@ -134,21 +113,26 @@ def fit_lm(
     packed: Packed,
     p: LMFit,
     how: Fit,
-    frozen_text: bool = False,
-    only: Set[str] | None = None,
+    groups: Sequence[Group] | None = None,
 ) -> None:
-    """Train `model` in place on packed rows; `frozen_text` trains the speech side alone.
+    """Train the weights of `groups` in place on packed rows; None trains all.
 
-    `only` names the weights that are trained instead of all.
+    Raises `ValueError` for groups that would never start, rows that are too few for the ranks, or
+    packed rows without a target for what learns.
     """
-    trained = channel_parameters(model, "audio").keys() if frozen_text else only
+    groups, sharded = groups or everything(model), how.ranks.strategy == "fsdp"
+    check_starts(groups, p.steps, at_once=sharded)
+    weights = {"text": p.text_weight, "audio": p.speech_weight}
+    channels = [c for c in learning_channels(model, groups) if weights[c] > 0]
+    passes = n_passes(p, how.ranks.count)
+    steps = PackedSteps(packed, p, model.config, channels, how.seed)
+    learning = frozenset[str]().union(*(group.names for group in groups))
     for name, weight in model.named_parameters():
-        weight.requires_grad_(trained is None or name in trained)
-
-    def batch_of_step(step: int) -> PackedBatch:
-        first = step * p.packed_rows_per_step
-        return take(packed, np.arange(first, first + p.packed_rows_per_step) % len(packed))
-
-    fit(LMModule(model.train(), p), batch_of_step, how)
+        weight.requires_grad_(name in learning)
+    model.set_dropout(p.dropout)
+    _run_layers(model, p)
+    loss = PackedLoss(model.train(), channels, in_step=sharded)
+    fit((ShardedLMModule if sharded else LMModule)(loss, p, groups), steps, how, passes)
+    _run_layers(model, None)
     model.set_dropout(0.0)
     model.requires_grad_(True).eval()
