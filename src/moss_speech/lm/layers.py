@@ -5,6 +5,7 @@ those of transformers bit for bit.
 Shapes: B batch, T rows, D width, N query heads, K key-value heads, H head width, S seen rows.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -159,7 +160,7 @@ class Stack(nn.Module):
     def __init__(self, config: LMConfig, n_layers: int) -> None:
         super().__init__()
         self.layers = nn.ModuleList(Layer(config) for _ in range(n_layers))
-        self.run_layer = run_layer
+        self.run_layer: Callable[..., Tensor] = run_layer
         """How each layer is run; training may recompute or compile it."""
 
     def forward(self, x_BTD: Tensor, place: Place, caches: list[LayerCache] | None) -> Tensor:

@@ -97,7 +97,7 @@ def n_passes(p: LMFit, n_ranks: int) -> int:
 
 def _run_layers(model: LayerSplitLM, p: LMFit | None) -> None:
     """Run layers as the params say: compiled, recomputed; None as written."""
-    call = torch.compile(run_layer, backend=p.compile) if p and p.compile else run_layer
+    call: Any = torch.compile(run_layer, backend=p.compile) if p and p.compile else run_layer
 
     def recomputed(layer: nn.Module, *args: Any) -> Tensor:
         out_BTD: Tensor = checkpoint(call, layer, *args, use_reentrant=False)
