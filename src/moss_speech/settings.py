@@ -45,6 +45,12 @@ class Settings(BaseSettings):
     max_waiting: int = Field(default=8, ge=0)
     """Answers that may wait in the service beside the one under way; more are refused."""
     device: Literal["cpu", "cuda"] = "cpu"
+    devices: int = Field(default=1, ge=1)
+    """Processes on each node that train a language model together, one a GPU."""
+    nodes: int = Field(default=1, ge=1)
+    """Nodes that do; a launcher (torchrun, Slurm) starts the stage on each."""
+    strategy: Literal["ddp", "fsdp"] = "ddp"
+    """What each process holds of the model: a copy or a shard."""
     offline: bool = False
     """True forbids every download."""
     hub: bool = False
@@ -79,6 +85,12 @@ class Settings(BaseSettings):
 def settings() -> Settings:
     """The settings of this process, read once."""
     return Settings()
+
+
+def is_first_rank() -> bool:
+    """False in a process that a launcher started to train beside the first one."""
+    names = ("RANK", "LOCAL_RANK", "NODE_RANK", "SLURM_PROCID")
+    return all(os.environ.get(name, "0") == "0" for name in names)
 
 
 _SWITCHES = {

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from moss_speech.params.base import read_yaml, validate_section
-from moss_speech.settings import settings, switch_off_telemetry
+from moss_speech.records import SilentTracker
+from moss_speech.settings import is_first_rank, settings, switch_off_telemetry
 from moss_speech.stages.runner import (
     Declaration,
     StageIO,
@@ -36,6 +37,11 @@ def _run(stage: Declaration, params: dict[str, Any], root: Path) -> None:
     digests = input_digests(stage)
     mark = fingerprint(stage, params, digests)
     folder = root / "runs" / stage.name
+
+    if not is_first_rank():  # the first one holds the lock and files the run
+        silent = SilentTracker()
+        module.run(p, StageIO(stage.inputs, stage.output, folder / mark, silent, params["seed"]))
+        return
 
     from moss_speech.registry.tracking import stage_run  # after the threads are bound
 

@@ -19,6 +19,7 @@ from torch.utils.data import DataLoader, IterableDataset
 
 from moss_speech.params.fit import FitParams
 from moss_speech.records import Tracker
+from moss_speech.settings import settings
 from moss_speech.training.callbacks import Averaged, Curves, FiniteSteps, SeededSteps
 
 BatchOfStep = Callable[[int], Any]
@@ -37,6 +38,12 @@ class Ranks:
     def count(self) -> int:
         """All processes."""
         return self.devices * self.nodes
+
+
+def ranks_here() -> Ranks:
+    """The processes that the settings name."""
+    here = settings()
+    return Ranks(here.strategy, here.devices, here.nodes)
 
 
 @dataclass(frozen=True)
