@@ -47,7 +47,7 @@ def adamw_groups(learning: Sequence[Learning], p: FitParams) -> tuple[Optimizer,
             weights = [w for w in part.weights if (w.ndim >= 2) == matrices]
             groups.append({"params": weights, "weight_decay": decay})
             factors.append(part.factor(p))
-    optimizer = AdamW(groups, lr=p.lr, betas=(0.9, p.beta2))
+    optimizer = AdamW(groups, lr=p.lr, betas=(0.9, p.beta2), fused=True)
     return optimizer, LambdaLR(optimizer, factors)
 
 
