@@ -14,11 +14,12 @@ import torch
 from torch import Tensor
 from torch._dynamo.utils import counters
 
-from moss_speech.lm.model import LayerSplitLM, channel_parameters
+from moss_speech.lm.model import CHANNELS, LayerSplitLM, channel_parameters
 from moss_speech.params.lm import Full, Layerwise, LMFit, Shared
 from moss_speech.records import SilentTracker
-from moss_speech.training.lm import fit_lm, n_passes
-from moss_speech.training.lm_batches import PackedSteps
+from moss_speech.training.lm import _run_layers, fit_lm, n_passes
+from moss_speech.training.lm_batches import PackedBatch, PackedSteps
+from moss_speech.training.lm_loss import PackedLoss
 from moss_speech.training.unfreeze import Group, learning_channels, schedule, speech_side
 from tests.lm.small import small_model
 from tests.training.packs import CONFIG, PARAMS, SPOKEN, TYPED, how, packs
@@ -75,11 +76,28 @@ def test_curves_show_the_loss_of_the_whole_step(tmp_path: Path) -> None:
         assert have == pytest.approx(want, rel=1e-3)
 
 
-def test_more_passes_than_packed_rows_are_refused() -> None:
+def test_passes_hold_no_more_packed_rows_than_asked_for() -> None:
+    assert n_passes(params(packed_rows_per_pass=8), 1) == 1
     assert n_passes(params(packed_rows_per_pass=3), 1) == 3
     assert n_passes(params(packed_rows_per_pass=3), 2) == 2
-    with pytest.raises(ValueError, match="packed_rows_per_step is 3, must be at least 4"):
-        n_passes(params(packed_rows_per_step=3, packed_rows_per_pass=1), 2)
+    assert n_passes(params(packed_rows_per_step=153, packed_rows_per_pass=1), 8) == 20
+
+
+@pytest.mark.parametrize("count", [2, 4, 5])
+def test_parts_add_up_to_the_step_even_if_some_have_nothing_to_do(count: int) -> None:
+    model = small_model()
+    batch = PackedSteps(PACKED, params(packed_rows_per_step=3), CONFIG, CHANNELS, 0)(0)
+
+    def gradients(parts: list[PackedBatch]) -> list[Tensor]:
+        model.zero_grad()
+        for part in parts:
+            sum(PackedLoss(model)(part).values()).backward()  # type: ignore[union-attr]
+        return [w.grad.clone() for w in model.parameters() if w.grad is not None]
+
+    parts = [batch.part(i, count) for i in range(count)]
+    assert [i for part in parts for i in part.item_ids()] == batch.item_ids()
+    for have, want in zip(gradients(parts), gradients([batch]), strict=True):
+        torch.testing.assert_close(have, want, rtol=1e-3, atol=1e-4 * float(want.abs().max()))
 
 
 @pytest.mark.parametrize("dropout", [0.0, 0.3])
@@ -101,9 +119,6 @@ def test_compiled_layers_give_the_same_weights(recomputed: bool, tmp_path: Path)
 
 
 def test_recomputing_layers_keeps_fewer_activations() -> None:
-    from moss_speech.training.lm import _run_layers
-    from moss_speech.training.lm_loss import PackedLoss
-
     def kept(p: LMFit) -> int:
         model, sizes = small_model(n_trunk=6).train(), list[int]()
         _run_layers(model, p)

@@ -84,15 +84,9 @@ class ShardedLMModule(LMModule):
 
 
 def n_passes(p: LMFit, n_ranks: int) -> int:
-    """Passes of each rank in a step; `ValueError` if some would have no packed row."""
+    """Passes of each rank in a step."""
     rows_of_rank = -(-p.packed_rows_per_step // n_ranks)
-    passes = -(-rows_of_rank // p.packed_rows_per_pass)
-    if passes * n_ranks > p.packed_rows_per_step:
-        raise ValueError(
-            f"packed_rows_per_step is {p.packed_rows_per_step}, must be at least "
-            f"{passes * n_ranks} ({n_ranks} ranks with {passes} passes each)"
-        )
-    return passes
+    return -(-rows_of_rank // p.packed_rows_per_pass)
 
 
 def _run_layers(model: LayerSplitLM, p: LMFit | None) -> None:
@@ -117,8 +111,8 @@ def fit_lm(
 ) -> None:
     """Train the weights of `groups` in place on packed rows; None trains all.
 
-    Raises `ValueError` for groups that would never start, rows that are too few for the ranks, or
-    packed rows without a target for what learns.
+    Raises `ValueError` for groups that would never start, or packed rows without a target for
+    what learns.
     """
     groups, sharded = groups or everything(model), how.ranks.strategy == "fsdp"
     check_starts(groups, p.steps, at_once=sharded)

@@ -30,9 +30,17 @@ class PackedBatch(NamedTuple):
     """Targets of each channel in the whole step, of which this batch may be a part."""
 
     def part(self, index: int, count: int) -> "PackedBatch":
-        """One of `count` parts that are as equal as can be; the step's targets stay."""
+        """One of `count` parts that are as equal as can be; the step's targets stay.
+
+        Past the last packed row a part is one row without targets, so that every rank has work.
+        """
         *rows, step_targets_C = self
-        return PackedBatch._make([*(r.tensor_split(count)[index] for r in rows), step_targets_C])
+        if index < len(self.index_B):
+            parts = [r.tensor_split(count)[index] for r in rows]
+            return PackedBatch._make([*parts, step_targets_C])
+        idle = PackedBatch._make([*(r[:1] for r in rows), step_targets_C])
+        no_targets_BLC = torch.full_like(idle.targets_BLC, IGNORE)
+        return idle._replace(targets_BLC=no_targets_BLC, index_B=self.index_B[:0])
 
     def item_ids(self) -> list[int]:
         """Numbers of the packed rows."""

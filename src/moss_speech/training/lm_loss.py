@@ -37,7 +37,8 @@ class PackedLoss(nn.Module):
 
     A tail runs on packed rows that have targets for it, its head on rows with a target. With
     `in_step` a tail without any still runs on one packed row if the step has targets for it
-    elsewhere: ranks that share sharded weights must all ask for them.
+    elsewhere: ranks that share sharded weights must all ask for them. So do all tails of a batch
+    without any target, which is to have gradients of zero.
     """
 
     def __init__(
@@ -52,17 +53,20 @@ class PackedLoss(nn.Module):
         mask = block_mask(batch.document_BL).to(self.model.text_lm_head.weight.dtype)
         place = self.model.place(batch.grid_BLC, batch.position_BL, mask)
         x_BLD = self.model.trunk(batch.grid_BLC, place)
+        always = self._in_step or not bool((batch.targets_BLC != IGNORE).any())
         return {
-            channel: self._channel(x_BLD, batch.targets_BLC[..., c], channel, place)
+            channel: self._channel(x_BLD, batch.targets_BLC[..., c], channel, place, always)
             for c, channel in self._channels
             if batch.step_targets_C[c] > 0
         }
 
-    def _channel(self, x_BLD: Tensor, targets_BL: Tensor, channel: Channel, place: Place) -> Tensor:
+    def _channel(
+        self, x_BLD: Tensor, targets_BL: Tensor, channel: Channel, place: Place, always: bool
+    ) -> Tensor:
         wanted_BL = targets_BL != IGNORE
         keep_B = wanted_BL.any(-1)
         if not keep_B.any():
-            if not self._in_step:
+            if not always:
                 return x_BLD.new_zeros(())
             keep_B[0] = True
         out_BLD = self.model.tail(x_BLD[keep_B], channel, _narrow(place, keep_B))

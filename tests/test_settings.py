@@ -1,0 +1,20 @@
+"""Who the settings say we are."""
+
+import pytest
+
+from moss_speech.settings import is_first_rank
+
+NAMES = ("RANK", "LOCAL_RANK", "NODE_RANK", "SLURM_PROCID")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_process_that_a_launcher_numbers_above_0_is_not_the_first(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for other in NAMES:
+        monkeypatch.delenv(other, raising=False)
+    assert is_first_rank()
+    monkeypatch.setenv(name, "0")
+    assert is_first_rank()
+    monkeypatch.setenv(name, "1")
+    assert not is_first_rank()
