@@ -6,12 +6,14 @@ from moss_speech.corpus.packing.packed import Packed
 from moss_speech.lm.load import load_lm, save_lm
 from moss_speech.lm.tokenizer import load_tokenizer
 from moss_speech.params.lm import Finetune
+from moss_speech.settings import settings
 from moss_speech.stages.runner import StageIO
 from moss_speech.storage import fresh_dir, write_json
-from moss_speech.training.launch import Fit
+from moss_speech.training.launch import Fit, ranks_here
 from moss_speech.training.lm import fit_lm
 from moss_speech.training.lm_probe import DevQuestions
-from moss_speech.training.lora import add_lora, learnable, merge_lora
+from moss_speech.training.lora import add_lora, merge_lora
+from moss_speech.training.unfreeze import Group
 
 Section = Finetune
 
@@ -20,12 +22,13 @@ def run(p: Finetune, io: StageIO) -> None:
     """Train on the four pairings; the report answers development questions by the code metric."""
     model, tokenizer = load_lm(io.inputs["lm-joint"]), load_tokenizer(io.inputs["lm-joint"])
     packed = Packed.load(io.inputs["packs"] / "finetune.safetensors")
-    how = Fit(p.fit, io.seed, io.run_folder, io.tracker, name="finetune")
+    place = (settings().device, "finetune", ranks_here())
+    how = Fit(p.fit, io.seed, io.run_folder, io.tracker, *place)
     if p.lora is None:
         fit_lm(model, packed, p.fit, how)
     else:
         adapters = add_lora(model, p.lora, io.seed)
-        fit_lm(model, learnable(packed, p.lora), p.fit, how, only=adapters)
+        fit_lm(model, packed, p.fit, how, [Group(frozenset(adapters))])
         merge_lora(model)
     report: dict[str, float] = {}
     if p.dev_items:

@@ -50,7 +50,7 @@ class PackedLoss(nn.Module):
 
     def forward(self, batch: PackedBatch) -> dict[Channel, Tensor]:
         """The sums of all channels that the step has targets for."""
-        mask = block_mask(batch.document_BL).to(self.model.text_lm_head.weight.dtype)
+        mask = block_mask(batch.document_BL).to(self.model.dtype)
         place = self.model.place(batch.grid_BLC, batch.position_BL, mask)
         x_BLD = self.model.trunk(batch.grid_BLC, place)
         always = self._in_step or not bool((batch.targets_BLC != IGNORE).any())
@@ -71,4 +71,6 @@ class PackedLoss(nn.Module):
             keep_B[0] = True
         out_BLD = self.model.tail(x_BLD[keep_B], channel, _narrow(place, keep_B))
         hidden_RD, targets_R = out_BLD[wanted_BL[keep_B]], targets_BL[wanted_BL]
-        return cross_entropy_sum(hidden_RD, self.model.head(channel).weight, targets_R)
+        return cross_entropy_sum(
+            hidden_RD, self.model.head(channel).get_parameter("weight"), targets_R
+        )

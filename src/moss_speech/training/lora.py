@@ -1,16 +1,12 @@
 """Low-rank adapters (peft) in trunk and tails, merged into the plain weights after training.
 
-Embeddings, norms and heads stay as they are: a part is its layers' projections.
-Shapes: N packed rows.
-"""
+Embeddings, norms and heads stay as they are: a part is its layers' projections."""
 
 from typing import Any
 
 import torch
 
-from moss_speech.corpus.packing.packed import Packed
-from moss_speech.lm.grid import IGNORE
-from moss_speech.lm.model import CHANNELS, LayerSplitLM
+from moss_speech.lm.model import LayerSplitLM
 from moss_speech.params.lm import Lora
 
 _BLOCKS = {"trunk": "shared_block", "text": "text_block", "audio": "audio_block"}
@@ -55,20 +51,6 @@ def _targets(model: LayerSplitLM, lora: Lora) -> list[str]:
         for name, _ in model.model.named_modules()
         if name.startswith(blocks) and name.rpartition(".")[2] in lora.modules
     ]
-
-
-def learnable(packed: Packed, lora: Lora) -> Packed:
-    """The packed rows that some adapter can learn from: all, or those with targets for its tail.
-
-    Raises `ValueError` if there are none.
-    """
-    if "trunk" in lora.parts:
-        return packed
-    channels = [c for c, channel in enumerate(CHANNELS) if channel in lora.parts]
-    kept_N = (packed.targets_NLC[..., channels] != IGNORE).any((1, 2))
-    if not kept_N.any():
-        raise ValueError(f"0 of {len(packed)} packed rows teach lora.parts {lora.parts}")
-    return Packed(*(part[kept_N] for part in vars(packed).values()))
 
 
 def merge_lora(model: LayerSplitLM) -> None:

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from _figures import Figure, figure, report
+from _figures import Figure, figure
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -349,16 +349,14 @@ def two_steps(form: str) -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
 
 
-def main() -> None:
-    """All figures, or, with the name of a form, its peak memory."""
+def measure_training() -> list[Figure]:
+    """Figures (d) and (e)."""
     torch.set_num_threads(THREADS)
     os.environ["OMP_NUM_THREADS"] = str(THREADS)
-    if len(sys.argv) > 1:
-        print(two_steps(sys.argv[1]))
-        return
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-    report("lm_training", [*against_trainer(), *frozen_against_joint()])
+    return [*against_trainer(), *frozen_against_joint()]
 
 
 if __name__ == "__main__":
-    main()
+    torch.set_num_threads(THREADS)
+    print(two_steps(sys.argv[1]))
