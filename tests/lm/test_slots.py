@@ -148,8 +148,10 @@ def test_slot_that_was_cleared_knows_nothing_of_its_past() -> None:
 def test_joined_weights_are_the_models_own_and_leave_it_as_it_was() -> None:
     rows, model = random_rows(MODEL.config, 9, 2), small_model(seed=5)
     before = {name: w.clone() for name, w in model.state_dict().items()}
-    for _ in range(2):
-        SlotDecoder(model, 1, 16).extend(0, rows.numpy())
+    for inference in (True, False):
+        with torch.inference_mode(inference):
+            SlotDecoder(model, 1, 16).extend(0, rows.numpy())
+    model(rows[None]).audio_BTV.sum().backward()
     after = model.state_dict()
     assert all(torch.equal(w, after[name]) for name, w in before.items())
     storages = {w.untyped_storage().data_ptr() for w in model.parameters()}

@@ -99,11 +99,13 @@ def _one_tensor(parts: Sequence[Tensor]) -> Tensor:
     """Tensors one below the other, in one piece of memory that is theirs from now on."""
     first, n_rows = parts[0], [len(part) for part in parts]
     starts = list(accumulate((part.nbytes for part in parts[:-1]), initial=first.data_ptr()))
-    if [part.data_ptr() for part in parts] == starts:
+    one_storage = len({part.untyped_storage().data_ptr() for part in parts}) == 1
+    if one_storage and [part.data_ptr() for part in parts] == starts:
         return first.detach().as_strided((sum(n_rows), first.shape[1]), (first.shape[1], 1))
-    whole = torch.cat([part.detach() for part in parts])
-    for part, place in zip(parts, torch.split(whole, n_rows), strict=True):
-        part.data = place
+    with torch.inference_mode(False):  # the parts may be trained again
+        whole = torch.cat([part.detach() for part in parts])
+        for part, place in zip(parts, torch.split(whole, n_rows), strict=True):
+            part.data = place
     return whole
 
 
