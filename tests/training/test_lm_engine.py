@@ -44,6 +44,11 @@ def trained(
     return {name: w.detach().clone() for name, w in model.named_parameters()}
 
 
+def each_step_a_layer(model: LayerSplitLM) -> list[Group]:
+    """All weights, one more layer each step."""
+    return schedule(model, LAYERWISE.model_copy(update={"steps_per_group": 1}))
+
+
 def worst(ours: Mapping[str, Tensor], theirs: Mapping[str, Tensor]) -> float:
     """Largest difference of two trained models as a part of the largest step from their start."""
     start = dict(small_model().named_parameters())

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,9 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from tests.training.test_lm_engine import params, trained, worst
+from moss_speech.lm.model import LayerSplitLM
+from moss_speech.training.unfreeze import Group, everything
+from tests.training.test_lm_engine import each_step_a_layer, params, trained, worst
 
 SCRIPT = """
 import os, signal, sys
@@ -22,7 +25,8 @@ from moss_speech.training.launch import Ranks
 from moss_speech.training.lm import ShardedLMModule, fit_lm
 from tests.lm.small import small_model
 from tests.training.packs import how
-from tests.training.test_lm_engine import PACKED, KillAt, params
+from moss_speech.training.unfreeze import everything
+from tests.training.test_lm_engine import PACKED, KillAt, each_step_a_layer, params
 
 def share(module):
     weights = list(module.parameters())
@@ -33,7 +37,8 @@ folder, strategy, kill_at = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 ShardedLMModule.on_train_start = share
 torch.set_num_threads(1)
 p, model = params(packed_rows_per_pass=2), small_model()
-fit_lm(model, PACKED, p, how(folder, KillAt(kill_at), p, Ranks(strategy, 2)))
+groups = each_step_a_layer(model) if strategy == "ddp" else everything(model)
+fit_lm(model, PACKED, p, how(folder, KillAt(kill_at), p, Ranks(strategy, 2)), groups)
 save_file(model.state_dict(), folder / "weights.safetensors")
 """
 
@@ -54,17 +59,19 @@ def weights(folder: Path) -> dict[str, Tensor]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("strategy", ["ddp", "fsdp"])
+@pytest.mark.parametrize(
+    ("strategy", "groups"), [("ddp", each_step_a_layer), ("fsdp", everything)], ids=["ddp", "fsdp"]
+)
 def test_two_processes_give_the_weights_of_one_and_resume_exactly(
-    strategy: str, tmp_path: Path
+    strategy: str, groups: Callable[[LayerSplitLM], list[Group]], tmp_path: Path
 ) -> None:
-    """Worst difference measured 2e-4 of the step, the same as for passes in one process."""
+    """Worst difference measured: 2e-3 of all steps (layers that join later), 2e-4 (shards)."""
     printed = two_processes(tmp_path / "whole", strategy)
     if strategy == "fsdp":
         shares = [float(line.split()[1]) for line in printed.splitlines() if "share" in line]
         assert shares and all(0.4 < share < 0.6 for share in shares)
-    one = trained(tmp_path / "one", params())
-    assert worst(weights(tmp_path / "whole"), one) < 2e-3
+    one = trained(tmp_path / "one", params(), groups)
+    assert worst(weights(tmp_path / "whole"), one) < 5e-3
     two_processes(tmp_path / "broken", strategy, kill_at=5)
     assert (tmp_path / "broken" / "lm" / "last.ckpt").exists()
     assert "progress 4/" not in two_processes(tmp_path / "broken", strategy)
