@@ -15,6 +15,7 @@ CONTENT = b"weights, first half and second half"
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty assets folder that `fetch` uses, offline."""
+    monkeypatch.delenv("MOSS_ASSETS_FOLDER", raising=False)
     here = Settings(root=tmp_path, offline=True)
     monkeypatch.setattr(assets, "settings", lambda: here)
     fetch.cache_clear()
