@@ -4,7 +4,7 @@ What is computed: docs/reference/training.md.
 """
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import lightning.pytorch as pl
@@ -89,6 +89,15 @@ def n_passes(p: LMFit, n_ranks: int) -> int:
     return -(-rows_of_rank // p.packed_rows_per_pass)
 
 
+def _widen(model: LayerSplitLM, names: Collection[str]) -> dict[str, torch.dtype]:
+    """Hold weights in float32, where no small step is lost to rounding; what they were before."""
+    chosen = {name: w for name, w in model.named_parameters() if name in names}
+    before = {name: w.dtype for name, w in chosen.items()}
+    for weight in chosen.values():
+        weight.data = weight.data.float()
+    return before
+
+
 def _run_layers(model: LayerSplitLM, p: LMFit | None) -> None:
     """Run layers as the params say: compiled, recomputed; None as written."""
     call: Any = torch.compile(run_layer, backend=p.compile) if p and p.compile else run_layer
@@ -111,6 +120,7 @@ def fit_lm(
 ) -> None:
     """Train the weights of `groups` in place on packed rows; None trains all.
 
+    Narrow weights learn in float32 and are rounded to their type in the end.
     Raises `ValueError` for groups that would never start, or packed rows without a target for
     what learns.
     """
@@ -121,6 +131,8 @@ def fit_lm(
     passes = n_passes(p, how.ranks.count)
     steps = PackedSteps(packed, p, model.config, channels, how.seed)
     learning = frozenset[str]().union(*(group.names for group in groups))
+    mixed = p.precision == "bf16" and not sharded  # where frozen weights may stay narrow
+    types = _widen(model, learning if mixed else everything(model)[0].names)
     for name, weight in model.named_parameters():
         weight.requires_grad_(name in learning)
     model.set_dropout(p.dropout)
@@ -128,5 +140,8 @@ def fit_lm(
     loss = PackedLoss(model.train(), channels, in_step=sharded)
     fit((ShardedLMModule if sharded else LMModule)(loss, p, groups), steps, how, passes)
     _run_layers(model, None)
+    for name, dtype in types.items():
+        weight = model.get_parameter(name)
+        weight.data = weight.data.to(dtype)
     model.set_dropout(0.0)
     model.requires_grad_(True).eval()
