@@ -15,6 +15,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 from _figures import Figure, figure, report
+from _lm import IDS, N_CODES, SMALL, model_of
 from _lm_training import measure_training
 from transformers import Qwen3Config, Qwen3ForCausalLM
 
@@ -25,56 +26,12 @@ from moss_speech.lm.model import LayerSplitLM, channel_parameters
 from moss_speech.lm.quantize import quantize_int8
 from moss_speech.lm.sampling import Sampling
 from moss_speech.lm.slots import EAGER, Decoding, SlotDecoder
-from moss_speech.lm.split import initialise
 
 ROUNDS, ROWS, PROMPT_ROWS, SESSIONS = 7, 48, 64, 8
 SPEAKING = Sampling(0.0, 0, 1.0, 1.0, min_rows=10_000)
 BOTH_TAILS = Decoding(defer=False)
 COMPILED = Decoding(static=True, compiler="inductor")
 CAPACITY = 256
-IDS = {
-    "pad_token_id": 0,
-    "im_start_token_id": 1,
-    "eos_token_id": 2,
-    "sosp_token_id": 3,
-    "modality_pad_token_id": 4,
-    "eosp_token_id": 1440,
-    "audio_pad_token_id": 1441,
-}
-SIZES = {
-    "162 M": {"vocab_size": 14336, "hidden_size": 768, "heads": (12, 4)},
-    "11 M": {"vocab_size": 4096, "hidden_size": 192, "heads": (3, 1)},
-}
-
-
-def config_of(size: str) -> LMConfig:
-    """A model of 16 + 2 + 2 layers in the proportions of the released one."""
-    chosen = SIZES[size]
-    heads, kv_heads = chosen["heads"]
-    values = {
-        "vocab_size": chosen["vocab_size"],
-        "audio_vocab_size": 1568,
-        "hidden_size": chosen["hidden_size"],
-        "intermediate_size": 3 * chosen["hidden_size"],
-        "num_hidden_layers": 18,
-        "num_shared_layers": 16,
-        "num_modality_layers": 2,
-        "num_attention_heads": heads,
-        "num_key_value_heads": kv_heads,
-        "head_dim": 64,
-        "max_position_embeddings": 4096,
-        "rms_norm_eps": 1e-6,
-        "rope_theta": 1e6,
-        **IDS,
-    }
-    return LMConfig.from_json(values, size)
-
-
-def random_model(config: LMConfig) -> LayerSplitLM:
-    """Random weights."""
-    model = LayerSplitLM(config)
-    initialise(model, 0)
-    return model.eval()
 
 
 def what_the_reference_pays(config: LMConfig) -> Qwen3ForCausalLM:
@@ -103,9 +60,9 @@ def bytes_a_row(model: LayerSplitLM) -> tuple[int, int]:
 
 def prompt(seed: int) -> Rows:
     """A spoken question and the start of a spoken answer."""
-    codes = np.random.default_rng(seed).integers(0, 1440, PROMPT_ROWS)
-    rows = np.stack((np.full(PROMPT_ROWS, IDS["modality_pad_token_id"]), codes), 1)
-    return np.concatenate((rows, [[IDS["sosp_token_id"], IDS["audio_pad_token_id"]]]))
+    codes = np.random.default_rng(seed).integers(0, N_CODES, PROMPT_ROWS)
+    rows = np.stack((np.full(PROMPT_ROWS, IDS.modality_pad), codes), 1)
+    return np.concatenate((rows, [[IDS.sosp, IDS.audio_pad]]))
 
 
 def rows_a_second(batch: Batch) -> float:
@@ -177,8 +134,8 @@ def speakers(
 
 def generation() -> list[Figure]:
     """Figures (a), (b), (c) and (f)."""
-    model = random_model(config := config_of("162 M"))
-    reference = what_the_reference_pays(config)
+    model = model_of()
+    reference = what_the_reference_pays(model.config)
     spoken, whole = bytes_a_row(model)
     ours, theirs, compiled, int8, eight, both, bandwidth, late = in_turn(
         speakers(model),
@@ -211,8 +168,8 @@ def generation() -> list[Figure]:
 
 def small_generation() -> list[Figure]:
     """Figure (a) where overhead rules."""
-    model = random_model(config := config_of("11 M"))
-    reference = what_the_reference_pays(config)
+    model = model_of(SMALL)
+    reference = what_the_reference_pays(model.config)
     ours, theirs, compiled = in_turn(
         speakers(model),
         lambda: reference_rows_a_second(reference),
