@@ -5,6 +5,7 @@ from moss_speech.audio import Samples
 from moss_speech.inference.engine import Engine
 from moss_speech.inference.turns import AudioDelta, Finished, QuestionError, TextDelta, Turn
 from moss_speech.lm.sampling import GREEDY
+from moss_speech.lm.slots import Decoding
 from tests.tiny_bundle import MAX_ROWS, N_CODES, speech_like, spoken
 
 RATE_HZ = 16000
@@ -40,6 +41,20 @@ def test_equal_seeds_give_equal_answers_and_others_differ(engine: Engine) -> Non
     assert first.codes == again.codes
     assert np.array_equal(first.audio, again.audio)
     assert first.codes != other.codes
+
+
+def test_compiled_engine_gives_the_answer_of_the_eager_one_again_and_again(engine: Engine) -> None:
+    compiled = Engine(engine.bundle, decoding=Decoding(static=True, compiler="aot_eager"))
+    eager = engine.reply(question(), sampling=GREEDY, max_rows=12, seed=1)
+    for _ in range(2):
+        assert compiled.reply(question(), sampling=GREEDY, max_rows=12, seed=1).codes == eager.codes
+
+
+def test_answer_that_is_dropped_midway_leaves_room_for_the_next(engine: Engine) -> None:
+    events = engine.stream(question(), seed=1)
+    next(events)
+    events.close()  # type: ignore[attr-defined]
+    assert engine.reply(question(), seed=1).codes == engine.reply(question(), seed=1).codes
 
 
 def test_text_answer_streams_the_same_text_as_the_whole(engine: Engine) -> None:
