@@ -15,6 +15,7 @@ from moss_speech.lm.model import LayerSplitLM
 from moss_speech.training.unfreeze import Group, everything
 from tests.training.test_lm_engine import each_step_a_layer, params, trained, worst
 
+ROOT = Path(__file__).parents[2]
 SCRIPT = """
 import os, signal, sys
 from pathlib import Path
@@ -48,7 +49,7 @@ def two_processes(folder: Path, strategy: str, kill_at: int = -1) -> str:
     folder.mkdir(exist_ok=True)
     script.write_text(SCRIPT)
     command = [sys.executable, str(script), str(folder), strategy, str(kill_at)]
-    env = {**os.environ, "OMP_NUM_THREADS": "1"}
+    env = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
     assert (done.returncode != 0) == (kill_at >= 0), done.stderr
     return done.stdout
