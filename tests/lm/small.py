@@ -51,6 +51,24 @@ def small_model(seed: int = 0, **sizes: int) -> LayerSplitLM:
     return model.eval()
 
 
+def few_ids_model() -> LayerSplitLM:
+    """A model of so few ids that hot draws open and close speech all the time."""
+    values = small_config(n_tail=2).to_json() | {
+        "vocab_size": 24,
+        "audio_vocab_size": 9,
+        "pad_token_id": 0,
+        "im_start_token_id": 1,
+        "eos_token_id": 2,
+        "sosp_token_id": 3,
+        "modality_pad_token_id": 4,
+        "eosp_token_id": 7,
+        "audio_pad_token_id": 8,
+    }
+    model = LayerSplitLM(LMConfig.from_json(values))
+    initialise(model, 1)
+    return model.eval()
+
+
 def random_rows(config: LMConfig, n_rows: int, seed: int) -> torch.Tensor:
     """Rows with text and speech mixed at random, [n_rows, 2]."""
     draw = torch.Generator().manual_seed(seed)

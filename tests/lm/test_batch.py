@@ -8,13 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from moss_speech.lm.batch import Batch, Request
-from moss_speech.lm.config import LMConfig
-from moss_speech.lm.model import LayerSplitLM
 from moss_speech.lm.sampling import GREEDY, Sampling
 from moss_speech.lm.slots import Decoding
-from moss_speech.lm.split import initialise
 from moss_speech.lm.stream import Room, generate
-from tests.lm.small import random_rows, small_model
+from tests.lm.small import few_ids_model, random_rows, small_model
 
 MODEL = small_model(n_tail=2)
 SAMPLED = Sampling(1.0, 0, 1.0, 1.1)
@@ -24,26 +21,8 @@ def prompt(n_rows: int, seed: int) -> np.ndarray:
     return random_rows(MODEL.config, n_rows, seed).numpy()
 
 
-def restless() -> LayerSplitLM:
-    """A model of so few ids that hot draws open and close speech all the time."""
-    values = MODEL.config.to_json() | {
-        "vocab_size": 24,
-        "audio_vocab_size": 9,
-        "pad_token_id": 0,
-        "im_start_token_id": 1,
-        "eos_token_id": 2,
-        "sosp_token_id": 3,
-        "modality_pad_token_id": 4,
-        "eosp_token_id": 7,
-        "audio_pad_token_id": 8,
-    }
-    model = LayerSplitLM(LMConfig.from_json(values))
-    initialise(model, 1)
-    return model.eval()
-
-
 def test_deferred_tails_choose_the_rows_that_running_both_on_every_row_chooses() -> None:
-    model, switches, compared = restless(), 0, 0
+    model, switches, compared = few_ids_model(), 0, 0
     draw = np.random.default_rng(0)
     prompts = [
         np.stack((draw.integers(3, 24, 8), draw.integers(0, 7, 8)), 1).astype(np.int64)

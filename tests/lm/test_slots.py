@@ -12,7 +12,7 @@ from torch import Tensor
 
 from moss_speech.lm.model import CHANNELS
 from moss_speech.lm.slots import Decoding, SlotDecoder, Wanted
-from tests.lm.small import random_rows, small_model
+from tests.lm.small import few_ids_model, random_rows, small_model
 
 MODEL = small_model(n_tail=2)
 BOTH: Wanted = {"text": 1, "audio": 1}
@@ -77,23 +77,33 @@ def test_a_tail_that_catches_up_gives_the_logits_of_all_its_last_rows() -> None:
 
 
 def test_greedy_choices_differ_only_where_the_two_best_are_as_close_as_rounding() -> None:
-    rows = random_rows(MODEL.config, 260, 11)
-    truth = whole(rows)
-    decoder = SlotDecoder(MODEL, 2, 300)
-    decoder.extend(1, rows[:10].numpy())
+    model, n_slots, n_rows = few_ids_model(), 8, 400
+    draw = np.random.default_rng(0)
+    rows_BTC = torch.from_numpy(
+        np.stack(
+            (draw.integers(3, 24, (n_slots, n_rows)), draw.integers(0, 7, (n_slots, n_rows))), -1
+        )
+    )
+    whole_pass = model(rows_BTC)
+    truth = {"text": whole_pass.text_BTV, "audio": whole_pass.audio_BTV}
+    decoder = SlotDecoder(model, n_slots, n_rows)
     excluded = compared = 0
-    for at in range(10, 260):
-        found = decoder.step({1: row(rows, at)}, {1: BOTH})[1]
-        for channel in CHANNELS:
-            want = truth[channel][at]
-            best = want.topk(2).values
-            if best[0] - best[1] <= 2 * TOLERANCE * float(want.abs().max()):
-                excluded += 1
-                continue
-            compared += 1
-            assert int(found[channel][-1].argmax()) == int(want.argmax())
+    for at in range(n_rows):
+        found = decoder.step(
+            {slot: row(rows_BTC[slot], at) for slot in range(n_slots)},
+            dict.fromkeys(range(n_slots), BOTH),
+        )
+        for slot in range(n_slots):
+            for channel in CHANNELS:
+                want = truth[channel][slot, at]
+                best = want.topk(2).values
+                if best[0] - best[1] <= 2 * TOLERANCE * float(want.abs().max()):
+                    excluded += 1
+                    continue
+                compared += 1
+                assert int(found[slot][channel][-1].argmax()) == int(want.argmax())
     print(f"{compared} greedy choices equal, {excluded} excluded")
-    assert compared + excluded == 500 and excluded <= 0.001 * 500 + 1
+    assert compared + excluded == 2 * n_slots * n_rows and excluded <= 0.001 * 2 * n_slots * n_rows
 
 
 def test_neighbours_do_not_change_a_slots_bits() -> None:
