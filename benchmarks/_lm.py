@@ -46,10 +46,14 @@ def model_of(shape: Shape = SHAPE) -> LayerSplitLM:
     return model.eval()
 
 
-def in_turn(forms: Mapping[str, Callable[[int], float]]) -> dict[str, list[float]]:
-    """Each form once a round."""
+def in_turn(
+    forms: Mapping[str, Callable[[int], float]], rounds: int = ROUNDS, warm: int = 0
+) -> dict[str, list[float]]:
+    """Each form once a round, given the round's number; `warm` rounds before are not counted."""
     took: dict[str, list[float]] = {name: [] for name in forms}
-    for seed in range(ROUNDS):
+    for number in range(-warm, rounds):
         for name, form in forms.items():
-            took[name].append(form(seed))
+            value = form(number)
+            if number >= 0:
+                took[name].append(value)
     return took

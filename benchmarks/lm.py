@@ -15,7 +15,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 from _figures import Figure, figure, report
-from _lm import IDS, N_CODES, SMALL, model_of
+from _lm import IDS, N_CODES, SMALL, in_turn, model_of
 from _lm_training import measure_training
 from transformers import Qwen3Config, Qwen3ForCausalLM
 
@@ -96,12 +96,6 @@ def reference_rows_a_second(model: Qwen3ForCausalLM) -> float:
     return ROWS / (seconds(ROWS + 1) - first)
 
 
-def in_turn(*measures: Callable[[], float]) -> list[list[float]]:
-    """Values of each measure, taken in rounds after a first round that warms up."""
-    rounds = [[measure() for measure in measures] for _ in range(ROUNDS + 1)]
-    return [list(values) for values in zip(*rounds[1:], strict=True)]
-
-
 def ratios(values: list[float], to: list[float]) -> list[float]:
     """Round by round."""
     return [a / b for a, b in zip(values, to, strict=True)]
@@ -126,10 +120,10 @@ def catch_up_ms(model: LayerSplitLM, n_rows: int) -> float:
 
 def speakers(
     model: LayerSplitLM, n_sessions: int = 1, how: Decoding = EAGER
-) -> Callable[[], float]:
+) -> Callable[[int], float]:
     """A measure of rows a second that keeps its slots, and what was compiled for them."""
     batch = Batch(model, n_sessions, CAPACITY, how)
-    return lambda: rows_a_second(batch)
+    return lambda _: rows_a_second(batch)
 
 
 def generation() -> list[Figure]:
@@ -137,16 +131,18 @@ def generation() -> list[Figure]:
     model = model_of()
     reference = what_the_reference_pays(model.config)
     spoken, whole = bytes_a_row(model)
-    ours, theirs, compiled, int8, eight, both, bandwidth, late = in_turn(
-        speakers(model),
-        lambda: reference_rows_a_second(reference),
-        speakers(model, how=COMPILED),
-        speakers(quantize_int8(model)),
-        speakers(model, SESSIONS),
-        speakers(model, how=BOTH_TAILS),
-        read_bandwidth,
-        lambda: catch_up_ms(model, 250),
-    )
+    forms = {
+        "ours": speakers(model),
+        "theirs": lambda _: reference_rows_a_second(reference),
+        "compiled": speakers(model, how=COMPILED),
+        "int8": speakers(quantize_int8(model)),
+        "eight": speakers(model, SESSIONS),
+        "both": speakers(model, how=BOTH_TAILS),
+        "bandwidth": lambda _: read_bandwidth(),
+        "late": lambda _: catch_up_ms(model, 250),
+    }
+    took = in_turn(forms, ROUNDS, warm=1)
+    ours, theirs, compiled, int8, eight, both, bandwidth, late = took.values()
     in_bytes = [b / spoken for b in bandwidth]
     return [
         figure("162 M: one session", ours, "rows/s"),
@@ -170,11 +166,12 @@ def small_generation() -> list[Figure]:
     """Figure (a) where overhead rules."""
     model = model_of(SMALL)
     reference = what_the_reference_pays(model.config)
-    ours, theirs, compiled = in_turn(
-        speakers(model),
-        lambda: reference_rows_a_second(reference),
-        speakers(model, how=COMPILED),
-    )
+    forms = {
+        "ours": speakers(model),
+        "theirs": lambda _: reference_rows_a_second(reference),
+        "compiled": speakers(model, how=COMPILED),
+    }
+    ours, theirs, compiled = in_turn(forms, ROUNDS, warm=1).values()
     return [
         figure("11 M: one session", ours, "rows/s"),
         figure("11 M: transformers", theirs, "rows/s"),

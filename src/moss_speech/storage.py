@@ -22,6 +22,12 @@ def _fsync(path: Path) -> None:
         os.close(descriptor)
 
 
+def require_new(target: Path) -> None:
+    """Raise `ValueError` for a folder that holds something."""
+    if target.exists() and any(target.iterdir()):
+        raise ValueError(f"{target} is not empty, must be a new folder")
+
+
 @contextmanager
 def fresh_dir(target: Path) -> Iterator[Path]:
     """Yield an empty hidden sibling of `target` that replaces it if the block succeeds.

@@ -12,7 +12,7 @@ from moss_speech.lm.model import LayerSplitLM
 from moss_speech.lm.split import initialise
 from moss_speech.lm.tokenizer import train_tokenizer
 from moss_speech.params.lm import Shape
-from moss_speech.storage import fresh_dir, write_bytes
+from moss_speech.storage import fresh_dir, require_new, write_bytes
 
 Dtype = Literal["float32", "bfloat16"]
 _TEXTS = (*SYSTEM.values(), *REPEAT.values(), "system\n", "user\n", "assistant\n", "\n")
@@ -35,8 +35,7 @@ def make_checkpoint(
     The tokenizer knows every byte and the words of the system texts. Raises `ValueError` for
     sizes that do not fit each other and for an `out` that holds something.
     """
-    if out.exists() and any(out.iterdir()):
-        raise ValueError(f"{out} is not empty, must be a new folder")
+    require_new(out)
     tokenizer = train_tokenizer(_TEXTS, shape.n_text_vocab)
     ids = tokenizer.special_ids(n_codes)
     config = shaped_config(shape, n_tail_layers, len(tokenizer), n_codes + _RESERVE, ids)

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.compiler import is_compiling
 
 from moss_speech.lm.config import LMConfig
-from moss_speech.lm.layers import Layer, LayerCache, Stack
+from moss_speech.lm.layers import Layer, LayerCache, Stack, normalised
 from moss_speech.lm.quantize import Int8Linear
 
 _ONEDNN: Any = getattr(torch.ops.mkldnn, "_linear_pointwise", None)
@@ -71,13 +71,6 @@ def project(x_BD: Tensor, linear: nn.Module) -> Tensor:
     return cast(Tensor, linear(x_BD))
 
 
-def normalise(x_BD: Tensor, eps: float) -> Tensor:
-    """Root-mean-square norm of the last axis without its scale, in few steps."""
-    wide = x_BD.float()
-    square_B: Tensor = torch.linalg.vecdot(wide, wide).mul_(1.0 / x_BD.shape[-1]).add_(eps)
-    return (wide * square_B.rsqrt_().unsqueeze(-1)).to(x_BD.dtype)
-
-
 def joined(*linears: nn.Module) -> list[nn.Module]:
     """Projections of the same rows as one; their weights become parts of its weights.
 
@@ -123,8 +116,7 @@ class RowLayer:
         self._qkv = joined(attention.q_proj, attention.k_proj, attention.v_proj)
         self._gate_up = joined(mlp.gate_proj, mlp.up_proj)
         self._out, self._down = attention.o_proj, mlp.down_proj
-        self._before_D = layer.input_layernorm.weight.detach()
-        self._between_D = layer.post_attention_layernorm.weight.detach()
+        self._before, self._between = layer.input_layernorm, layer.post_attention_layernorm
         self._keys_BKSH, self._values_BKSH = cache
         self._slots = [tuple(part[slot, None] for part in cache) for slot in range(len(cache[0]))]
         self._eps, self._head_dim = config.rms_norm_eps, config.head_dim
@@ -134,16 +126,15 @@ class RowLayer:
 
     def __call__(self, x_BD: Tensor, rows: NewRows) -> Tensor:
         """Attention, then the feed-forward part."""
-        x_BD = x_BD + self._attend(normalise(x_BD, self._eps) * self._before_D, rows)
-        h_BD = normalise(x_BD, self._eps) * self._between_D
-        gate_BF, up_BF = _project_all(h_BD, self._gate_up).chunk(2, -1)
+        x_BD = x_BD + self._attend(self._before(x_BD), rows)
+        gate_BF, up_BF = _project_all(self._between(x_BD), self._gate_up).chunk(2, -1)
         return x_BD + project(F.silu(gate_BF) * up_BF, self._down)
 
     def _attend(self, h_BD: Tensor, rows: NewRows) -> Tensor:
         qkv_BNH = _project_all(h_BD, self._qkv).view(len(h_BD), -1, self._head_dim)
         turned = self._n_heads + self._n_kv_heads
         qk_BNH, v_BKH = qkv_BNH[:, :turned], qkv_BNH[:, turned:]
-        qk_BNH = normalise(qk_BNH, self._eps) * self._norm_NH
+        qk_BNH = normalised(qk_BNH, self._eps) * self._norm_NH
         rolled = qk_BNH.roll(self._head_dim // 2, -1)
         qk_BNH = qk_BNH * rows.cos_B1H + rolled * rows.sin_B1H
         q_BNH, k_BKH = qk_BNH[:, : self._n_heads], qk_BNH[:, self._n_heads :]

@@ -11,8 +11,9 @@ from moss_speech.lm.load import MAX_SHARD_BYTES, load_lm, write_model
 from moss_speech.lm.model import LayerSplitLM
 from moss_speech.lm.quantize import Scheme, hollow, quantize, scheme_of
 from moss_speech.lm.split import qwen3_tensors
+from moss_speech.lm.tensors import type_name
 from moss_speech.lm.tokenizer import load_tokenizer
-from moss_speech.storage import fresh_dir, write_bytes, write_json
+from moss_speech.storage import fresh_dir, require_new, write_bytes, write_json
 
 Layout = Literal["released", "qwen3"]
 LAYOUTS: tuple[Layout, ...] = get_args(Layout)
@@ -65,8 +66,7 @@ def export_lm(
     states `licence`. Raises `ValueError` for a source that cannot be opened and an `out` that
     holds something.
     """
-    if out.exists() and any(out.iterdir()):
-        raise ValueError(f"{out} is not empty, must be a new folder")
+    require_new(out)
     model = load_lm(source)
     tokenizer = load_tokenizer(source)
     if scheme is not None:
@@ -102,7 +102,7 @@ def _card(model: LayerSplitLM, layout: Layout, licence: str) -> str:
         f"| layers | {trunk} shared, {tail} a tail |\n"
         f"| width | {config.hidden_size} |\n"
         f"| text vocabulary, codes | {config.vocab_size}, {config.n_codes} |\n"
-        f"| type | {str(model.dtype).removeprefix('torch.')}{stored} |\n"
+        f"| type | {type_name(model.dtype)}{stored} |\n"
         f"| licence | {licence} |\n\n"
         "The data and the consent are those of the model that this was exported from; see its "
         "card.\n"

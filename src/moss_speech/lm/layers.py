@@ -25,8 +25,12 @@ class RMSNorm(nn.Module):
 
     def forward(self, x_BTD: Tensor) -> Tensor:
         """Normalise the last axis."""
-        wide = F.rms_norm(x_BTD.float(), (x_BTD.shape[-1],), eps=self.eps)
-        return self.weight * wide.to(x_BTD.dtype)
+        return self.weight * normalised(x_BTD, self.eps)
+
+
+def normalised(x: Tensor, eps: float) -> Tensor:
+    """The last axis divided by its root mean square, in the input's type."""
+    return F.rms_norm(x.float(), (x.shape[-1],), eps=eps).to(x.dtype)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from moss_speech.lm.config import LMConfig, id_values, read_config
 from moss_speech.lm.model import LayerSplitLM, channel_parameters
 from moss_speech.lm.quantize import check_quantized, hollow, scheme_of
 from moss_speech.lm.split import HEAD, copy_text_to_speech, qwen3_tensors, split_tensors
-from moss_speech.lm.tensors import TensorFolder, write_tensors
+from moss_speech.lm.tensors import TensorFolder, type_name, write_tensors
 from moss_speech.lm.tokenizer import TextTokenizer
 from moss_speech.lm.torchao_format import CONFIG_KEY, file_metadata, read_scheme, scheme_json
 from moss_speech.storage import read_json, write_json
@@ -58,11 +58,10 @@ def write_model(
     max_shard_bytes: int,
 ) -> None:
     """Write a config, with the type and quantisation of `model`, and tensors in some layout."""
-    dtype, scheme = str(model.dtype).removeprefix("torch."), scheme_of(model)
-    config |= {"dtype": dtype, "torch_dtype": dtype}
-    if scheme is not None:
-        config |= {CONFIG_KEY: scheme_json(scheme)}
-    write_json(folder / "config.json", config)
+    dtype, scheme = type_name(model.dtype), scheme_of(model)
+    quantised = {} if scheme is None else {CONFIG_KEY: scheme_json(scheme)}
+    types = {"dtype": dtype, "torch_dtype": dtype}
+    write_json(folder / "config.json", {**config, **types, **quantised})
     write_tensors(tensors, folder, max_shard_bytes, file_metadata(tensors, model.dtype))
 
 
@@ -74,8 +73,7 @@ def load_qwen3(folder: Path, n_tail_layers: int, n_codes: int, ids: SpecialIds) 
     """
     values = read_json(folder / "config.json")
     config = qwen3_config(values, n_tail_layers, n_codes, ids)
-    with torch.device("meta"):
-        model = LayerSplitLM(config)
+    model = hollow(config, None)
     expected, speech = qwen3_tensors(model), channel_parameters(model, "audio")
     if (scheme := read_scheme(values, str(folder / "config.json"))) is not None:
         raise ValueError(f"{folder} holds {scheme.bits} weights, must hold unquantised ones")

@@ -9,11 +9,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-import torch
-
 from moss_speech.lm.config import LMConfig
 from moss_speech.lm.layers import Layer
 from moss_speech.lm.model import LayerSplitLM, channel_parameters
+from moss_speech.lm.quantize import hollow
 
 Precision = Literal["fp32", "bf16"]
 _BYTES: dict[Precision, int] = {"fp32": 4, "bf16": 2}
@@ -128,8 +127,7 @@ def activation_bytes(config: LMConfig, run: StageRun, n_tails: int) -> int:
 
 def plan_lm(config: LMConfig, machine: Machine, runs: Mapping[str, StageRun]) -> LMPlan:
     """Count one model, the training stages in `runs` and serving."""
-    with torch.device("meta"):
-        model = LayerSplitLM(config)
+    model = hollow(config, None)
     total = sum(w.numel() for w in model.parameters())
     weights, kv = total * _BYTES["bf16"], kv_bytes_per_row(config, "bf16")
     rows = config.max_position_embeddings

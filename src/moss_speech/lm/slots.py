@@ -157,9 +157,9 @@ class SlotDecoder:
             done = self._done[channel]
             asked = [(slot, at) for slot, at in taken if wanted[slot].get(channel)]
             due = [(slot, at) for slot, at in asked if done[slot] == at]
-            for slot, _ in asked:
-                if (slot, self.lengths[slot] - 1) not in due:
-                    found[slot][channel] = self.logits(slot, channel, wanted[slot][channel])
+            late = [slot for slot, at in asked if done[slot] < at]
+            for slot in late:
+                found[slot][channel] = self.logits(slot, channel, wanted[slot][channel])
             if due:
                 out_BD = self._passes[channel](x_BD, self._new_rows(due))
                 out_BD = self.model.norm(channel)(out_BD)

@@ -80,12 +80,9 @@ class Session:
 
     def __iter__(self) -> Iterator[NewRow]:
         """Yield rows as they are chosen, the closing row included."""
-        try:
-            while not self._request.reply.done:
-                for _, row in self._batch.step():
-                    yield row
-        finally:
-            self.close()
+        while not self._request.reply.done:
+            for _, row in self._batch.step():
+                yield row
 
     def close(self) -> None:
         """Free the slot; what was chosen stays."""

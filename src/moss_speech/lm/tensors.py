@@ -89,6 +89,11 @@ def write_tensors(
         write_json(folder / INDEX, index)
 
 
+def type_name(dtype: torch.dtype) -> str:
+    """A type as files name it, such as `bfloat16`."""
+    return str(dtype).removeprefix("torch.")
+
+
 def _weight_map(folder: Path) -> dict[str, str]:
     """Tensor to file as the index says; empty where there is none."""
     if not (folder / INDEX).is_file():

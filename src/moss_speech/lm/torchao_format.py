@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from moss_speech.lm.quantize import GROUP_SIZES, QDATA, SCALE, ZERO_POINT, Scheme
+from moss_speech.lm.tensors import type_name
 
 CONFIG_KEY = "quantization_config"
 _TYPES = {"int8": "Int8WeightOnlyConfig", "int4": "Int4WeightOnlyConfig"}
@@ -70,7 +71,7 @@ def file_metadata(tensors: Mapping[str, Tensor], dtype: torch.dtype) -> dict[str
 
 
 def _dtype(dtype: torch.dtype) -> dict[str, str]:
-    return {"_type": "torch.dtype", "_data": str(dtype).removeprefix("torch.")}
+    return {"_type": "torch.dtype", "_data": type_name(dtype)}
 
 
 def _int8_entry(qdata_NK: Tensor, dtype: torch.dtype) -> dict[str, Any]:

@@ -6,10 +6,9 @@ from moss_speech.corpus.packing.packed import Packed
 from moss_speech.lm.load import load_lm, save_lm
 from moss_speech.lm.tokenizer import load_tokenizer
 from moss_speech.params.lm import Finetune
-from moss_speech.settings import settings
 from moss_speech.stages.runner import StageIO
 from moss_speech.storage import fresh_dir, write_json
-from moss_speech.training.launch import Fit, ranks_here
+from moss_speech.training.launch import Fit
 from moss_speech.training.lm import fit_lm
 from moss_speech.training.lm_probe import DevQuestions
 from moss_speech.training.lora import add_lora, merge_lora
@@ -22,8 +21,7 @@ def run(p: Finetune, io: StageIO) -> None:
     """Train on the four pairings; the report answers development questions by the code metric."""
     model, tokenizer = load_lm(io.inputs["lm-joint"]), load_tokenizer(io.inputs["lm-joint"])
     packed = Packed.load(io.inputs["packs"] / "finetune.safetensors")
-    place = (settings().device, "finetune", ranks_here())
-    how = Fit(p.fit, io.seed, io.run_folder, io.tracker, *place)
+    how = Fit(p.fit, io.seed, io.run_folder, io.tracker, name="finetune").here()
     if p.lora is None:
         fit_lm(model, packed, p.fit, how)
     else:

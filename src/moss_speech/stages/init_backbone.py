@@ -10,10 +10,9 @@ from moss_speech.lm.model import LayerSplitLM
 from moss_speech.lm.quantize import scheme_of
 from moss_speech.lm.tokenizer import TextTokenizer, load_tokenizer
 from moss_speech.params.lm import InitBackbone, Qwen3, Released, Scratch
-from moss_speech.settings import settings
 from moss_speech.stages.runner import StageIO
 from moss_speech.storage import fresh_dir, write_json
-from moss_speech.training.launch import Fit, ranks_here
+from moss_speech.training.launch import Fit
 from moss_speech.training.lm_backbone import train_backbone
 from moss_speech.vocab import SpecialIds
 
@@ -35,8 +34,7 @@ def _backbone(p: InitBackbone, io: StageIO) -> tuple[LayerSplitLM, TextTokenizer
         case Scratch() as scratch:
             utterances = open_utterances(io.inputs["clean"])
             dialogues = open_dialogues(io.inputs["clean"])
-            place = (settings().device, "text", ranks_here())
-            how = Fit(scratch.fit, io.seed, io.run_folder, io.tracker, *place)
+            how = Fit(scratch.fit, io.seed, io.run_folder, io.tracker, name="text").here()
             return train_backbone(utterances, dialogues, p, scratch, how)
         case Qwen3(ids=ids) as qwen3:
             source = _licensed(qwen3)

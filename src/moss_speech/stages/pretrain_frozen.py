@@ -5,10 +5,9 @@ from moss_speech.lm.load import load_lm, save_lm
 from moss_speech.lm.probe import largest_change, text_probe
 from moss_speech.lm.tokenizer import load_tokenizer
 from moss_speech.params.lm import PretrainFrozen
-from moss_speech.settings import settings
 from moss_speech.stages.runner import StageIO
 from moss_speech.storage import fresh_dir, write_json
-from moss_speech.training.launch import Fit, ranks_here
+from moss_speech.training.launch import Fit
 from moss_speech.training.lm import fit_lm
 from moss_speech.training.unfreeze import speech_side
 
@@ -21,8 +20,7 @@ def run(p: PretrainFrozen, io: StageIO) -> None:
     before = text_probe(model, io.seed)
     if p.fit is not None:
         packed = Packed.load(io.inputs["packs"] / "frozen.safetensors")
-        place = (settings().device, "frozen", ranks_here())
-        how = Fit(p.fit, io.seed, io.run_folder, io.tracker, *place)
+        how = Fit(p.fit, io.seed, io.run_folder, io.tracker, name="frozen").here()
         fit_lm(model, packed, p.fit, how, speech_side(model))
     change = largest_change(before, text_probe(model, io.seed))
     if change > 0:

@@ -5,10 +5,9 @@ from moss_speech.lm.load import load_lm, save_lm
 from moss_speech.lm.probe import largest_change, text_probe
 from moss_speech.lm.tokenizer import load_tokenizer
 from moss_speech.params.lm import PretrainJoint
-from moss_speech.settings import settings
 from moss_speech.stages.runner import StageIO
 from moss_speech.storage import fresh_dir, write_json
-from moss_speech.training.launch import Fit, ranks_here
+from moss_speech.training.launch import Fit
 from moss_speech.training.lm import fit_lm
 from moss_speech.training.unfreeze import schedule
 
@@ -21,8 +20,7 @@ def run(p: PretrainJoint, io: StageIO) -> None:
     before = text_probe(model, io.seed)
     if p.fit is not None:
         packed = Packed.load(io.inputs["packs"] / "joint.safetensors")
-        place = (settings().device, "joint", ranks_here())
-        how = Fit(p.fit, io.seed, io.run_folder, io.tracker, *place)
+        how = Fit(p.fit, io.seed, io.run_folder, io.tracker, name="joint").here()
         fit_lm(model, packed, p.fit, how, schedule(model, p.unfreeze))
     change = largest_change(before, text_probe(model, io.seed))
     with fresh_dir(io.output) as out:

@@ -6,7 +6,7 @@ and resumed gives the same weights as an unbroken one.
 
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -40,12 +40,6 @@ class Ranks:
         return self.devices * self.nodes
 
 
-def ranks_here() -> Ranks:
-    """The processes that the settings name."""
-    here = settings()
-    return Ranks(here.strategy, here.devices, here.nodes)
-
-
 @dataclass(frozen=True)
 class Fit:
     """Where and how one training run happens."""
@@ -64,6 +58,12 @@ class Fit:
     def folder(self) -> Path:
         """Where this run's checkpoints lie."""
         return self.run_folder / self.name
+
+    def here(self) -> "Fit":
+        """The same run on the device and the processes that the settings name."""
+        here = settings()
+        ranks = Ranks(here.strategy, here.devices, here.nodes)
+        return replace(self, device=here.device, ranks=ranks)
 
 
 class _Steps(IterableDataset[Any]):
