@@ -15,9 +15,9 @@ from moss_speech.codec.config import CodecConfig
 from moss_speech.codec.encoder import Encoder
 from moss_speech.codec.load import load_codec, save_codec
 from moss_speech.decoder.config import FlowConfig, VocoderConfig
-from moss_speech.decoder.flow import FlowNetwork
+from moss_speech.decoder.flow.network import FlowNetwork
 from moss_speech.decoder.load import save_network
-from moss_speech.decoder.vocoder import Vocoder
+from moss_speech.decoder.vocoder.vocos import Vocoder
 from moss_speech.decoder.voice import Rights, Voice, make_voice
 from moss_speech.lm.config import LMConfig, id_values
 from moss_speech.lm.load import save_lm

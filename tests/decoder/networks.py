@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from moss_speech.audio import SPEAKING, Samples
 from moss_speech.decoder.config import FlowConfig, VocoderConfig
-from moss_speech.decoder.flow import FlowNetwork
+from moss_speech.decoder.flow.network import FlowNetwork
 from moss_speech.decoder.model import SpeechDecoder
-from moss_speech.decoder.vocoder import Vocoder
+from moss_speech.decoder.vocoder.vocos import Vocoder
 from moss_speech.decoder.voice import Rights, Voice, make_voice
 from moss_speech.params.decoder import FlowShape, VocoderShape
 

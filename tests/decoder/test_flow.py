@@ -5,8 +5,8 @@ import math
 import pytest
 import torch
 
-from moss_speech.decoder.encoder import chunk_mask, relative_positions, to_keys
-from moss_speech.decoder.solver import fixed_noise
+from moss_speech.decoder.flow.conformer import chunk_mask, relative_positions, to_keys
+from moss_speech.decoder.flow.solver import fixed_noise
 from tests.decoder.networks import N_CODES, flow_network
 
 

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from moss_speech.decoder.vocoder import overlap_add
+from moss_speech.decoder.vocoder.vocos import overlap_add
 from tests.decoder.networks import vocoder
 
 N_FRAMES = 31

@@ -11,7 +11,7 @@ import torch
 
 from moss_speech.audio import SPEAKING
 from moss_speech.decoder.config import FlowConfig
-from moss_speech.decoder.flow import FlowNetwork
+from moss_speech.decoder.flow.network import FlowNetwork
 from moss_speech.params.decoder import TrainDecoder
 from moss_speech.records import SilentTracker
 from moss_speech.training.clips import Clips

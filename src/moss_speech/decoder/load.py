@@ -8,9 +8,9 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from moss_speech.decoder.config import FlowConfig, VocoderConfig, read_config, write_config
-from moss_speech.decoder.flow import FlowNetwork
+from moss_speech.decoder.flow.network import FlowNetwork
 from moss_speech.decoder.model import SpeechDecoder
-from moss_speech.decoder.vocoder import Vocoder
+from moss_speech.decoder.vocoder.vocos import Vocoder
 
 WEIGHTS = "model.safetensors"
 

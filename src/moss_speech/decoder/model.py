@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from moss_speech.audio import AudioFormat, Samples
-from moss_speech.decoder.flow import FlowNetwork
-from moss_speech.decoder.vocoder import Vocoder
+from moss_speech.decoder.flow.network import FlowNetwork
+from moss_speech.decoder.vocoder.vocos import Vocoder
 from moss_speech.decoder.voice import Voice, check_codes, check_voice
 
 

@@ -5,7 +5,7 @@ import torch
 from moss_speech.audio import SPEAKING
 from moss_speech.corpus.encoding import CodeStore
 from moss_speech.decoder.config import FlowConfig
-from moss_speech.decoder.flow import FlowNetwork
+from moss_speech.decoder.flow.network import FlowNetwork
 from moss_speech.decoder.load import save_network
 from moss_speech.params.decoder import TrainDecoder
 from moss_speech.settings import settings

@@ -5,7 +5,7 @@ import torch
 from moss_speech.audio import SPEAKING
 from moss_speech.decoder.config import VocoderConfig
 from moss_speech.decoder.load import save_network
-from moss_speech.decoder.vocoder import Vocoder
+from moss_speech.decoder.vocoder.vocos import Vocoder
 from moss_speech.params.decoder import TrainVocoder
 from moss_speech.settings import settings
 from moss_speech.stages.runner import StageIO

@@ -14,9 +14,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from moss_speech.decoder.flow import FlowNetwork
+from moss_speech.decoder.flow.network import FlowNetwork
+from moss_speech.decoder.flow.solver import flow_matching_loss
 from moss_speech.decoder.mel import mel_statistics
-from moss_speech.decoder.solver import flow_matching_loss
 from moss_speech.params.decoder import TrainDecoder
 from moss_speech.training.clips import Clips, draw_speaker
 from moss_speech.training.launch import Fit, fit

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from moss_speech.decoder.mel import log_mel
-from moss_speech.decoder.vocoder import Vocoder
+from moss_speech.decoder.vocoder.vocos import Vocoder
 from moss_speech.params.decoder import TrainVocoder
 from moss_speech.training.clips import Clips, draw_speaker
 from moss_speech.training.launch import Fit, fit

@@ -9,9 +9,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from moss_speech.decoder.config import FlowConfig
-from moss_speech.decoder.encoder import UpsampleConformer
-from moss_speech.decoder.estimator import Estimator
-from moss_speech.decoder.solver import Conditions, fixed_noise, solve
+from moss_speech.decoder.flow.conformer import UpsampleConformer
+from moss_speech.decoder.flow.estimator import Estimator
+from moss_speech.decoder.flow.solver import Conditions, fixed_noise, solve
 
 
 class FlowMatching(nn.Module):

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from moss_speech.decoder.config import FlowConfig
-from moss_speech.decoder.encoder import chunk_mask
+from moss_speech.decoder.flow.conformer import chunk_mask
 
 KERNEL = 3
 TIME_SCALE = 1000.0

@@ -10,7 +10,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from moss_speech.decoder.estimator import Estimator
+from moss_speech.decoder.flow.estimator import Estimator
 
 SIGMA_MIN = 1e-6
 NOISE_SEED = 0

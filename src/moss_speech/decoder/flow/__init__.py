@@ -1,0 +1,1 @@
+"""Codes to mel: the published flow network, whole and as a stream."""

@@ -1,0 +1,1 @@
+"""Mel to audio: networks behind one interface, whole and as a stream."""
