@@ -14,10 +14,10 @@ from moss_speech.card import About
 from moss_speech.codec.config import CodecConfig
 from moss_speech.codec.encoder import Encoder
 from moss_speech.codec.load import load_codec, save_codec
-from moss_speech.decoder.config import FlowConfig, VocoderConfig
+from moss_speech.decoder.config import FlowConfig, VocosConfig
 from moss_speech.decoder.flow.network import FlowNetwork
 from moss_speech.decoder.load import save_network
-from moss_speech.decoder.vocoder.vocos import Vocoder
+from moss_speech.decoder.vocoder.vocos import Vocos
 from moss_speech.decoder.voice import Rights, Voice, make_voice
 from moss_speech.lm.config import LMConfig, id_values
 from moss_speech.lm.load import save_lm
@@ -127,12 +127,12 @@ def _decoder(folder: Path, vocoder_folder: Path, codec_digest: str) -> None:
     torch.manual_seed(3)
     folder.mkdir()
     save_network(FlowNetwork(flow_config(codec_digest)), folder)
-    vocoder = VocoderConfig(
-        width=32, ffn_width=64, n_blocks=1, kernel=7, lookahead_frames=2, n_fft=1920,
+    vocoder = VocosConfig(
+        kind="vocos", width=32, ffn_width=64, n_blocks=1, kernel=7, lookahead_frames=2, n_fft=1920,
         format=SPEAKING,
     )  # fmt: skip
     vocoder_folder.mkdir()
-    save_network(Vocoder(vocoder), vocoder_folder)
+    save_network(Vocos(vocoder), vocoder_folder)
 
 
 def tiny_models(folder: Path) -> ModelFolders:

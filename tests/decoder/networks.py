@@ -8,12 +8,13 @@ import torch
 from numpy.typing import NDArray
 
 from moss_speech.audio import SPEAKING, Samples
-from moss_speech.decoder.config import FlowConfig, VocoderConfig
+from moss_speech.decoder.config import FlowConfig, HiftConfig, VocosConfig
 from moss_speech.decoder.flow.network import FlowNetwork
 from moss_speech.decoder.model import SpeechDecoder
-from moss_speech.decoder.vocoder.vocos import Vocoder
+from moss_speech.decoder.vocoder.hift import HiFT
+from moss_speech.decoder.vocoder.vocos import Vocos
 from moss_speech.decoder.voice import Rights, Voice, make_voice
-from moss_speech.params.decoder import FlowShape, VocoderShape
+from moss_speech.params.decoder import FlowShape, HiftShape, VocosShape
 
 N_CODES = 24
 RIGHTS = Rights(licence="CC0", consent="made by a program")
@@ -52,8 +53,9 @@ def flow_network(seed: int = 0, **changes: Any) -> FlowNetwork:
     return FlowNetwork(config).eval()
 
 
-def vocoder_shape(**changes: Any) -> VocoderShape:
+def vocoder_shape(**changes: Any) -> VocosShape:
     values = {
+        "kind": "vocos",
         "width": 16,
         "ffn_width": 24,
         "n_blocks": 2,
@@ -61,13 +63,40 @@ def vocoder_shape(**changes: Any) -> VocoderShape:
         "lookahead_frames": 3,
         "n_fft": 1920,
     }
-    return VocoderShape(**values | changes)
+    return VocosShape(**values | changes)
 
 
-def vocoder(**changes: Any) -> Vocoder:
+def vocoder(**changes: Any) -> Vocos:
     torch.manual_seed(1)
-    config = VocoderConfig(**vocoder_shape(**changes).model_dump(), format=SPEAKING)
-    return Vocoder(config).eval()
+    config = VocosConfig(**vocoder_shape(**changes).model_dump(), format=SPEAKING)
+    return Vocos(config).eval()
+
+
+def hift_shape(**changes: Any) -> HiftShape:
+    values = {
+        "kind": "hift",
+        "channels": 16,
+        "upsample_rates": [8, 5, 3],
+        "upsample_kernels": [16, 11, 7],
+        "n_fft": 16,
+        "resblock_kernels": [3, 5],
+        "source_kernels": [7, 7, 11],
+        "dilations": [1, 3],
+        "n_harmonics": 8,
+        "f0_channels": 12,
+        "lookahead_frames": None,
+    }
+    return HiftShape(**values | changes)
+
+
+def hift(**changes: Any) -> HiFT:
+    """With a voice of about 150 Hz, so that the source sounds."""
+    torch.manual_seed(1)
+    net = HiFT(HiftConfig(**hift_shape(**changes).model_dump(), format=SPEAKING)).eval()
+    with torch.no_grad():
+        net.f0_predictor.classifier.weight.mul_(300)
+        net.f0_predictor.classifier.bias.fill_(150)
+    return net
 
 
 def speech_decoder(**changes: Any) -> SpeechDecoder:

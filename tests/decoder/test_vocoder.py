@@ -1,14 +1,11 @@
-"""The vocoder: sample counts, pieces against the whole, the inverse transform."""
+"""Vocos and what all vocoders share: sample counts, look-ahead, the inverse transform."""
 
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from moss_speech.decoder.vocoder.vocos import overlap_add
-from tests.decoder.networks import vocoder
-
-N_FRAMES = 31
+from moss_speech.decoder.vocoder.inverse import inverse
+from moss_speech.decoder.vocoder.signals import Signal, Stream
+from tests.decoder.networks import hift, vocoder
 
 
 @pytest.mark.parametrize("n_fft", [960, 1280, 1920])
@@ -17,38 +14,39 @@ def test_every_mel_frame_gives_one_hop_of_samples(n_fft, n_frames):
     assert vocoder(n_fft=n_fft)(torch.randn(2, 80, n_frames)).shape == (2, 480 * n_frames)
 
 
-@settings(max_examples=25, deadline=None)
-@given(cuts=st.lists(st.integers(1, N_FRAMES - 1), max_size=10), lookahead=st.integers(0, 6))
-def test_pieces_equal_the_whole_for_any_chunking(cuts, lookahead):
-    net = vocoder(lookahead_frames=lookahead)
-    mel = torch.randn(1, 80, N_FRAMES, generator=torch.Generator().manual_seed(2))
-    with torch.no_grad():
-        state = net.init_state(1, mel.device)
-        pieces = [net.push(p, state) for p in torch.tensor_split(mel, sorted(cuts), -1)]
-        made = torch.cat([*pieces, net.finish(state)], -1)
-        whole = net(mel)
-    assert made.shape == whole.shape
-    assert torch.allclose(made, whole, rtol=0, atol=1e-5)
+@pytest.mark.parametrize(
+    ("n_fft", "hop", "n_early"), [(1920, 480, 720), (16, 4, 8), (1280, 480, 400)]
+)
+def test_inverse_equals_the_transform_that_made_the_spectra(n_fft, hop, n_early):
+    """Also at the beginning, where fewer windows overlap."""
+    audio = torch.randn(1, 40 * hop, generator=torch.Generator().manual_seed(0))
+    window = torch.hann_window(n_fft)
+    padded = torch.nn.functional.pad(audio, (n_early, n_fft))
+    spectra = torch.fft.rfft(padded.unfold(-1, n_fft, hop) * window).mT
+    run = Stream(1, spectra.shape[-1], None, audio.device)
+    made = inverse(Signal(spectra), window, hop, n_early, run)
+    assert made.delay == n_early
+    kept = made.values_SCN[:, 0, n_early:][:, : 30 * hop]
+    assert torch.allclose(kept, audio[:, : 30 * hop], atol=1e-5)  # measured below 2e-6
 
 
-def test_window_is_undone_for_a_steady_sound():
-    net = vocoder()
-    time = torch.arange(1920 + 9 * 480)
-    sine = torch.sin(2 * torch.pi * 300 / 24000 * time)
-    frames = sine.unfold(0, 1920, 480)[None] * net.window_W.square()
-    weight = overlap_add(net.window_W.square().expand(1, 10, -1), 480)
-    assert torch.allclose(
-        (overlap_add(frames, 480) / weight)[0, 720:-720], sine[720:-720], atol=1e-5
-    )
-
-
-def test_future_beyond_the_declared_lookahead_is_not_used():
-    net = vocoder(lookahead_frames=2)
-    mel = torch.randn(1, 80, 20)
+@pytest.mark.parametrize(
+    ("net", "n_past"),
+    [
+        (vocoder(lookahead_frames=2), 2 * 480 + 720),
+        (hift(lookahead_frames=1), None),
+        (hift(lookahead_frames=None), None),
+    ],
+    ids=["vocos", "causal hift", "centred hift"],
+)
+def test_latency_is_what_the_network_sees_of_the_future(net, n_past):
+    """A change of the mel reaches back just so far: not further, and nearly so far."""
+    assert n_past is None or net.latency_samples == n_past
+    mel = torch.randn(1, 80, 40, generator=torch.Generator().manual_seed(0))
     changed = mel.clone()
-    changed[..., 12:] += 1
-    n_settled = (12 - 2) * 480 - 720
+    changed[..., 30:] += 1
     with torch.no_grad():
-        before, after = net(mel), net(changed)
-    assert torch.equal(before[:, :n_settled], after[:, :n_settled])
-    assert not torch.equal(before[:, n_settled:], after[:, n_settled:])
+        differ = (net(mel) != net(changed))[0]
+    first = int(differ.nonzero()[0])
+    settled = 30 * 480 - net.latency_samples
+    assert settled <= first < settled + 480

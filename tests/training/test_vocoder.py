@@ -3,9 +3,9 @@
 import torch
 
 from moss_speech.audio import SPEAKING
-from moss_speech.decoder.config import VocoderConfig
+from moss_speech.decoder.config import VocosConfig
 from moss_speech.decoder.mel import log_mel
-from moss_speech.decoder.vocoder.vocos import Vocoder
+from moss_speech.decoder.vocoder.vocos import Vocos
 from moss_speech.params.decoder import TrainVocoder
 from moss_speech.records import SilentTracker
 from moss_speech.training.launch import Fit
@@ -66,6 +66,6 @@ def test_spectral_loss_falls_on_a_corpus_of_tones(tmp_path):
 
     torch.manual_seed(0)
     p = section()
-    vocoder = Vocoder(VocoderConfig(**p.model.model_dump(), format=SPEAKING))
+    vocoder = Vocos(VocosConfig(**p.model.model_dump(), format=SPEAKING))
     train_vocoder(vocoder, clips(tmp_path), p, Fit(p.fit, 1, tmp_path / "run", Keeps()))
     assert points[-1]["train/spectral"] < 0.9 * points[0]["train/spectral"]

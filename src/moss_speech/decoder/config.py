@@ -1,13 +1,14 @@
 """What a decoder folder says about its networks: sizes, rates and the codes they understand."""
 
+import math
 from pathlib import Path
-from typing import Self, TypeVar
+from typing import Annotated, Self, TypeVar
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
 from moss_speech.audio import AudioFormat
 from moss_speech.params.base import Params
-from moss_speech.params.decoder import FlowShape, VocoderShape
+from moss_speech.params.decoder import FlowShape, HiftShape, VocosShape
 from moss_speech.storage import write_bytes
 
 
@@ -33,8 +34,8 @@ class FlowConfig(FlowShape):
         return self
 
 
-class VocoderConfig(VocoderShape):
-    """A vocoder: its shape and the audio it makes."""
+class VocosConfig(VocosShape):
+    """A vocoder of windows: its shape and the audio it makes."""
 
     format: AudioFormat
 
@@ -46,18 +47,60 @@ class VocoderConfig(VocoderShape):
         return self
 
 
-C = TypeVar("C", bound=Params)
+class HiftConfig(HiftShape):
+    """A vocoder with a harmonic source: its shape and the audio it makes."""
+
+    format: AudioFormat
+
+    @property
+    def hop_samples(self) -> int:
+        """Samples between the spectra of source and output."""
+        return self.format.hop_samples // math.prod(self.upsample_rates)
+
+    @model_validator(mode="after")
+    def _covers_the_hop(self) -> Self:
+        rates, hop = math.prod(self.upsample_rates), self.format.hop_samples
+        if hop % rates or self.n_fft != 4 * self.hop_samples:
+            raise ValueError(
+                f"upsample_rates {self.upsample_rates} (product {rates}) and n_fft {self.n_fft}: "
+                f"product times n_fft / 4 must be the hop of {hop} samples"
+            )
+        return self
 
 
-def read_config(folder: Path, cls: type[C]) -> C:
-    """Read `config.json` of a folder; a `ValueError` names the file and what is wrong in it."""
+VocoderConfig = Annotated[VocosConfig | HiftConfig, Field(discriminator="kind")]
+"""A vocoder: its shape and the audio it makes."""
+
+
+def vocoder_config(shape: VocosShape | HiftShape, format: AudioFormat) -> VocosConfig | HiftConfig:
+    """The config of a vocoder of this shape for this audio."""
+    made: VocosConfig | HiftConfig = TypeAdapter(VocoderConfig).validate_python(
+        shape.model_dump() | {"format": format}
+    )
+    return made
+
+
+def read_flow_config(folder: Path) -> FlowConfig:
+    """Read `config.json` of a decoder folder; `ValueError` names what is wrong in it."""
+    return _read(folder, TypeAdapter(FlowConfig), "decoder")
+
+
+def read_vocoder_config(folder: Path) -> VocosConfig | HiftConfig:
+    """Read `config.json` of a vocoder folder; `ValueError` names what is wrong in it."""
+    return _read(folder, TypeAdapter(VocoderConfig), "vocoder")
+
+
+C = TypeVar("C")
+
+
+def _read(folder: Path, config: TypeAdapter[C], what: str) -> C:
     path = folder / "config.json"
     if not path.is_file():
-        raise ValueError(f"{path} is missing: {folder} holds no {cls.__name__}")
+        raise ValueError(f"{path} is missing: {folder} holds no {what}")
     try:
-        return cls.model_validate_json(path.read_bytes())
+        return config.validate_json(path.read_bytes())
     except ValidationError as error:
-        raise ValueError(f"{path} is no {cls.__name__}: {error}") from None
+        raise ValueError(f"{path} is no {what}'s config: {error}") from None
 
 
 def write_config(folder: Path, config: Params) -> None:

@@ -7,10 +7,19 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from moss_speech.decoder.config import FlowConfig, VocoderConfig, read_config, write_config
+from moss_speech.decoder.config import (
+    FlowConfig,
+    HiftConfig,
+    VocosConfig,
+    read_flow_config,
+    read_vocoder_config,
+    write_config,
+)
 from moss_speech.decoder.flow.network import FlowNetwork
 from moss_speech.decoder.model import SpeechDecoder
-from moss_speech.decoder.vocoder.vocos import Vocoder
+from moss_speech.decoder.vocoder.base import Vocoder
+from moss_speech.decoder.vocoder.hift import HiFT
+from moss_speech.decoder.vocoder.vocos import Vocos
 
 WEIGHTS = "model.safetensors"
 
@@ -22,16 +31,21 @@ def load_speech_decoder(decoder_folder: Path, vocoder_folder: Path) -> SpeechDec
 
 def load_flow(folder: Path) -> FlowNetwork:
     """Open a decoder folder."""
-    flow = FlowNetwork(read_config(folder, FlowConfig))
+    flow = FlowNetwork(read_flow_config(folder))
     _load_weights(flow, folder)
     return flow.eval()
 
 
 def load_vocoder(folder: Path) -> Vocoder:
     """Open a vocoder folder."""
-    vocoder = Vocoder(read_config(folder, VocoderConfig))
+    vocoder = new_vocoder(read_vocoder_config(folder))
     _load_weights(vocoder, folder)
     return vocoder.eval()
+
+
+def new_vocoder(config: VocosConfig | HiftConfig) -> Vocoder:
+    """An untrained vocoder of the kind that the config names."""
+    return Vocos(config) if isinstance(config, VocosConfig) else HiFT(config)
 
 
 def save_network(network: FlowNetwork | Vocoder, folder: Path) -> None:

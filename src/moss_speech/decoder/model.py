@@ -16,7 +16,8 @@ from torch import Tensor
 
 from moss_speech.audio import AudioFormat, Samples
 from moss_speech.decoder.flow.network import FlowNetwork
-from moss_speech.decoder.vocoder.vocos import Vocoder
+from moss_speech.decoder.mel import LOG_FLOOR
+from moss_speech.decoder.vocoder.base import Vocoder
 from moss_speech.decoder.voice import Voice, check_codes, check_voice
 
 
@@ -24,10 +25,10 @@ class SpeechDecoder:
     """A flow network and a vocoder that fit each other."""
 
     def __init__(self, flow: FlowNetwork, vocoder: Vocoder) -> None:
-        if flow.config.format != vocoder.config.format:
+        if flow.config.format != vocoder.format:
             raise ValueError(
                 f"the flow network makes mel of {flow.config.format}, "
-                f"the vocoder reads {vocoder.config.format}"
+                f"the vocoder reads {vocoder.format}"
             )
         self.flow, self.vocoder = flow.eval(), vocoder.eval()
 
@@ -84,7 +85,9 @@ class DecodeStream:
         self._codes: list[int] = []
         self._n_spoken = 0
         """Codes whose mel the vocoder has."""
-        self._vocoder_state = decoder.vocoder.init_state(1, torch.device("cpu"))
+        self._vocoder_state = decoder.vocoder.start(1)
+        self._n_early = decoder.vocoder.latency_samples
+        """Samples before the beginning that the vocoder has still to give."""
         self._finished = False
 
     def push(self, codes: Sequence[int] | NDArray[np.int64]) -> Samples:
@@ -98,7 +101,9 @@ class DecodeStream:
         if len(codes):
             self._codes += check_codes(codes, self._config.n_codes).tolist()
         end = self._settled()
-        return self._speak(end) if end > self._n_spoken else np.zeros(0, np.float32)
+        if end <= self._n_spoken:
+            return np.zeros(0, np.float32)
+        return self._sound(self._next_mel(end))
 
     @torch.inference_mode()
     def finish(self) -> Samples:
@@ -108,10 +113,14 @@ class DecodeStream:
         self._finished = True
         if not self._codes:
             return np.zeros(0, np.float32)
-        end = len(self._codes)
-        spoken_S = self._speak(end) if end > self._n_spoken else np.zeros(0, np.float32)
-        rest_S = _samples(self._decoder.vocoder.finish(self._vocoder_state))
-        return np.concatenate([spoken_S, rest_S])
+        end, vocoder = len(self._codes), self._decoder.vocoder
+        n_frames, format = vocoder.flush_frames(), vocoder.format
+        silence_TM = torch.full((n_frames, format.n_mels), LOG_FLOOR)
+        if end > self._n_spoken:
+            silence_TM = torch.cat([self._next_mel(end), silence_TM])
+        rest_S = self._sound(silence_TM)
+        n_late = n_frames * format.hop_samples - vocoder.latency_samples
+        return rest_S[: rest_S.size - n_late]
 
     def _settled(self) -> int:
         """How many codes fill whole chunks and have their look-ahead; voice included in chunks."""
@@ -122,7 +131,8 @@ class DecodeStream:
         return ready // chunk * chunk - n_voice
 
     @torch.inference_mode()
-    def _speak(self, end: int) -> Samples:
+    def _next_mel(self, end: int) -> Tensor:
+        """Mel [T, M] of the codes up to `end` that are not spoken yet."""
         start, per_code = self._first_code(), self._decoder.format.frames_per_code
         future = self._codes[end : end + self._config.lookahead_codes]
         piece = Piece(
@@ -132,7 +142,17 @@ class DecodeStream:
         )
         mel_TM = self._decoder.mel(piece, self._voice)[(self._n_spoken - start) * per_code :]
         self._n_spoken = end
-        return _samples(self._decoder.vocoder.push(mel_TM.T[None], self._vocoder_state))
+        return mel_TM
+
+    @torch.inference_mode()
+    def _sound(self, mel_TM: Tensor) -> Samples:
+        """Audio of more mel, without what lies before the beginning."""
+        audio_SN, self._vocoder_state = self._decoder.vocoder.step(
+            mel_TM.T[None], self._vocoder_state
+        )
+        n_early = min(self._n_early, audio_SN.shape[-1])
+        self._n_early -= n_early
+        return _samples(audio_SN[:, n_early:])
 
     def _first_code(self) -> int:
         """First code that is recomputed; whole chunks are left out, so borders stay in place."""

@@ -1,11 +1,20 @@
 """Numbers of the decoder stages: shapes of flow network and vocoder, their losses and batches."""
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from moss_speech.params.base import Params, StageParams
 from moss_speech.params.fit import FitParams
+
+
+def _odd(kernel: int) -> int:
+    if kernel < 1 or kernel % 2 == 0:
+        raise ValueError("must be odd")
+    return kernel
+
+
+Odd = Annotated[int, AfterValidator(_odd)]
 
 
 class FlowShape(Params):
@@ -54,9 +63,10 @@ class FlowShape(Params):
         return self
 
 
-class VocoderShape(Params):
-    """Size of the mel-to-wave network."""
+class VocosShape(Params):
+    """Size of a mel-to-wave network whose windows are whole frames."""
 
+    kind: Literal["vocos"]
     width: int = Field(ge=8, multiple_of=2)
     ffn_width: int = Field(ge=8)
     n_blocks: int = Field(ge=1)
@@ -74,6 +84,47 @@ class VocoderShape(Params):
                 f"(kernel is {self.kernel})"
             )
         return self
+
+
+class HiftShape(Params):
+    """Size of the released kind of vocoder; `presets/paper.yaml` holds the published numbers."""
+
+    kind: Literal["hift"]
+    channels: int = Field(ge=2)
+    """Width at the mel's rate; each stage halves it."""
+    upsample_rates: list[Annotated[int, Field(ge=2)]] = Field(min_length=1)
+    upsample_kernels: list[int]
+    n_fft: int = Field(ge=4, multiple_of=2)
+    """Window of the Fourier transforms of source and output, in samples."""
+    resblock_kernels: list[Odd] = Field(min_length=1)
+    source_kernels: list[Odd]
+    """Kernel of the source's residual block of each stage."""
+    dilations: list[Annotated[int, Field(ge=1)]] = Field(min_length=1)
+    n_harmonics: int = Field(ge=0)
+    """Overtones of the source."""
+    f0_channels: int = Field(ge=2)
+    lookahead_frames: int | None = Field(ge=0, le=6)
+    """None: convolutions are centred, as published, and all they see of the future is waited for.
+    A number: they are causal, but for the first ones, which see so many future frames."""
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        rates, kernels = self.upsample_rates, self.upsample_kernels
+        if len(kernels) != len(rates) or len(self.source_kernels) != len(rates):
+            raise ValueError(
+                f"upsample_kernels {kernels} and source_kernels {self.source_kernels} must have "
+                f"one entry for each of upsample_rates {rates}"
+            )
+        for rate, kernel in zip(rates, kernels, strict=True):
+            if kernel < rate or (kernel - rate) % 2:
+                raise ValueError(f"upsample kernel {kernel}, must be {rate}, {rate + 2}, ...")
+        if self.channels % 2 ** len(rates):
+            raise ValueError(f"channels is {self.channels}, must be halved {len(rates)} times")
+        return self
+
+
+VocoderShape = Annotated[VocosShape | HiftShape, Field(discriminator="kind")]
+"""Size of a mel-to-wave network."""
 
 
 class TrainDecoder(StageParams):

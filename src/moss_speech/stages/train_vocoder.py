@@ -3,9 +3,8 @@
 import torch
 
 from moss_speech.audio import SPEAKING
-from moss_speech.decoder.config import VocoderConfig
-from moss_speech.decoder.load import save_network
-from moss_speech.decoder.vocoder.vocos import Vocoder
+from moss_speech.decoder.config import vocoder_config
+from moss_speech.decoder.load import new_vocoder, save_network
 from moss_speech.params.decoder import TrainVocoder
 from moss_speech.settings import settings
 from moss_speech.stages.runner import StageIO
@@ -20,7 +19,7 @@ Section = TrainVocoder
 def run(p: TrainVocoder, io: StageIO) -> None:
     """Train a vocoder on the clips that are for training."""
     torch.manual_seed(io.seed)
-    vocoder = Vocoder(VocoderConfig(**p.model.model_dump(), format=SPEAKING))
+    vocoder = new_vocoder(vocoder_config(p.model, SPEAKING))
     clips = Clips.open(io.inputs["clean"], settings().root, SPEAKING)
     how = Fit(p.fit, io.seed, io.run_folder, io.tracker, settings().device, "vocoder")
     train_vocoder(vocoder, clips, p, how)

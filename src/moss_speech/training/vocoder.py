@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from moss_speech.decoder.mel import log_mel
-from moss_speech.decoder.vocoder.vocos import Vocoder
+from moss_speech.decoder.vocoder.base import Vocoder
 from moss_speech.params.decoder import TrainVocoder
 from moss_speech.training.clips import Clips, draw_speaker
 from moss_speech.training.launch import Fit, fit
@@ -71,7 +71,7 @@ class VocoderTraining(pl.LightningModule):
         spectral = torch.stack(
             [spectral_loss(made_BS, batch.audio_BS, n_fft) for n_fft in self._p.fft_sizes]
         ).mean()
-        format = self.vocoder.config.format
+        format = self.vocoder.format
         mel = (log_mel(made_BS, format) - log_mel(batch.audio_BS, format)).abs().mean()
         self.log_dict({"spectral": spectral, "mel_l1": mel})
         return spectral + self._p.mel_weight * mel

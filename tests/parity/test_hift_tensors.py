@@ -1,0 +1,56 @@
+"""HiFT against the list of the published checkpoint's tensors."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from moss_speech.audio import SPEAKING
+from moss_speech.decoder.config import vocoder_config
+from moss_speech.decoder.load import check_tensors, new_vocoder
+from moss_speech.params.base import load_section
+from moss_speech.params.decoder import TrainVocoder
+from moss_speech.storage import read_json
+
+PUBLISHED = {
+    name: tuple(shape)
+    for name, shape in read_json(Path(__file__).parent / "data/hift_pt_shapes.json").items()
+}
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def published_hift():
+    shape = load_section(ROOT / "presets/paper.yaml", "train_vocoder", TrainVocoder).model
+    with torch.device("meta"):
+        return new_vocoder(vocoder_config(shape, SPEAKING))
+
+
+def test_published_size_has_exactly_the_published_tensors(published_hift):
+    ours = {name: tuple(t.shape) for name, t in published_hift.state_dict().items()}
+    assert len(PUBLISHED) == 328
+    assert ours == PUBLISHED
+
+
+def test_published_size_has_the_published_parameter_count(published_hift):
+    count = sum(t.numel() for t in published_hift.state_dict().values())
+    assert count / 1e6 == pytest.approx(20.8, abs=0.06)
+
+
+def test_published_size_looks_20_frames_ahead(published_hift):
+    """Centred convolutions add up to 9,480 samples, 395 ms."""
+    assert published_hift.latency_samples == 9480
+
+
+@pytest.mark.parametrize("damage", ["missing", "unknown", "shape"])
+def test_a_tensor_that_does_not_fit_is_named(published_hift, damage):
+    shapes, name = dict(PUBLISHED), "resblocks.4.convs2.1.bias"
+    if damage == "missing":
+        del shapes[name]
+    elif damage == "unknown":
+        name = "generator.conv_pre.bias"
+        shapes[name] = (512,)
+    else:
+        shapes[name] = (511,)
+    with pytest.raises(ValueError, match=name.replace(".", r"\.")):
+        check_tensors(shapes, published_hift, "hift.pt")
