@@ -76,13 +76,8 @@ def prompt_of(bundle: Bundle, turns: Sequence[grid.Turn], output: Output) -> Row
 
 
 def rows_left(bundle: Bundle, wish: Wish, prompt_TC: Rows) -> int:
-    """Rows that an answer may have: the wish, the model's positions, the decoder's noise."""
-    rows = min(wish.max_rows, bundle.lm.config.max_position_embeddings - len(prompt_TC))
-    flow = bundle.decoder.flow.config
-    if wish.output == "audio" and flow.steps > 0:
-        longest = flow.noise_frames // flow.format.frames_per_code
-        rows = min(rows, longest - len(wish.voice.codes))
-    return rows
+    """Rows that an answer may have: the wish, the model's positions."""
+    return min(wish.max_rows, bundle.lm.config.max_position_embeddings - len(prompt_TC))
 
 
 def usage_of(bundle: Bundle, prompt_TC: Rows, generated: Generated) -> Usage:

@@ -43,21 +43,25 @@ class FlowShape(Params):
     chunk_codes: int = Field(ge=0, le=250)
     """Attention sees whole chunks of so many codes and everything before; 0 sees all."""
     context_codes: int = Field(ge=1)
-    """A stream recomputes the voice and at most about so many codes before the new ones."""
+    """Codes before its own chunk that attention sees beside the voice; whole chunks."""
+    voice_codes: int = Field(ge=1, le=375)
+    """Codes of a voice that are used, counted from its end: they stay in view, at a price."""
+    cache: Literal["fp32", "bf16"]
+    """Type in which a stream keeps keys and values."""
     steps: int = Field(ge=0, le=100)
     """Euler steps; 0 speaks the coarse mel that otherwise conditions the flow."""
     guidance: float = Field(ge=0, le=5)
     noise_scale: float = Field(ge=0, le=2)
     noise_frames: int = Field(ge=100)
-    """Length of the fixed noise; the longest decode, voice included, when `steps` is above 0."""
+    """Length of the published noise; a longer reply goes on with noise of the next seeds."""
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
         if self.width % self.n_heads:
             raise ValueError(f"width {self.width} is no multiple of n_heads {self.n_heads}")
-        if self.chunk_codes and self.context_codes < self.chunk_codes:
+        if self.chunk_codes and self.context_codes % self.chunk_codes:
             raise ValueError(
-                f"context_codes is {self.context_codes}, must be at least chunk_codes "
+                f"context_codes is {self.context_codes}, must be a multiple of chunk_codes "
                 f"({self.chunk_codes})"
             )
         return self

@@ -15,7 +15,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from moss_speech.decoder.flow.network import FlowNetwork
+from moss_speech.decoder.flow.past import Past
 from moss_speech.decoder.flow.solver import flow_matching_loss
+from moss_speech.decoder.flow.view import View
 from moss_speech.decoder.mel import mel_statistics
 from moss_speech.params.decoder import TrainDecoder
 from moss_speech.training.clips import Clips, draw_speaker
@@ -97,17 +99,19 @@ class DecoderTraining(pl.LightningModule):
 
     def training_step(self, batch: DecoderBatch, _: int) -> Tensor:
         """Coarse L1 and flow matching of one batch."""
-        mu_BTM = self.flow.coarse_mel(batch.codes_BN)
+        pasts = self.flow.whole(View(self.flow.config.chunk_codes), batch.codes_BN.shape[1])
+        mu_BTM = self.flow.coarse_mel(*self.flow.with_lookahead(batch.codes_BN), pasts)
         coarse = (mu_BTM - batch.mel_BTM).abs().mean()
         loss = self._p.coarse_weight * coarse
         self.log("coarse_l1", coarse)
         if self._p.flow_weight:
-            flow = self._flow_loss(batch, mu_BTM.detach() if self._p.coarse_weight else mu_BTM)
+            given_BTM = mu_BTM.detach() if self._p.coarse_weight else mu_BTM
+            flow = self._flow_loss(batch, given_BTM, pasts.frames)
             self.log("flow", flow)
             loss = loss + self._p.flow_weight * flow
         return loss
 
-    def _flow_loss(self, batch: DecoderBatch, mu_BTM: Tensor) -> Tensor:
+    def _flow_loss(self, batch: DecoderBatch, mu_BTM: Tensor, past: Past) -> Tensor:
         first = slice(max(1, round(self._p.flow_share * len(mu_BTM))))  # sequences are in no order
         frames_T = torch.arange(mu_BTM.shape[1], device=mu_BTM.device)
         in_prompt_BT = frames_T < batch.prompt_frames_B[first, None]
@@ -115,7 +119,7 @@ class DecoderTraining(pl.LightningModule):
         prompt_BTM = mel_BTM * in_prompt_BT[..., None]
         given = self.flow.conditions(mu_BTM[first], batch.speaker_BK[first], prompt_BTM)
         return flow_matching_loss(
-            self.flow.decoder.estimator, mel_BTM.mT, given, self._p.unconditional_share
+            self.flow.decoder.estimator, mel_BTM.mT, given, self._p.unconditional_share, past
         )
 
     def configure_optimizers(self) -> Any:

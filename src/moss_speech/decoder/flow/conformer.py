@@ -1,8 +1,8 @@
 """Codes to the coarse rate of mel frames: a conformer that upsamples half way.
 
 Tensor names and arithmetic are the published ones (docs/reference/decoder-format.md).
-Shapes: B batch · N codes · T steps (codes, or frames after upsampling) · D width · H heads ·
-K head width · P relative positions (2T - 1).
+Shapes: B batch · N codes · L codes of look-ahead · T steps (codes, or frames after upsampling) ·
+D width · H heads · K head width · P distances.
 """
 
 import math
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from moss_speech.decoder.config import FlowConfig
+from moss_speech.decoder.flow.past import Past
 
 CONFORMER_EPS = 1e-12
 
@@ -21,33 +22,27 @@ class UpsampleConformer(nn.Module):
 
     def __init__(self, config: FlowConfig) -> None:
         super().__init__()
-        self.chunk_codes, self.stride = config.chunk_codes, config.format.frames_per_code
         self.embed = InputLayer(config.width)
         self.pre_lookahead_layer = Lookahead(config.width, config.lookahead_codes)
         self.encoders = nn.ModuleList(ConformerLayer(config) for _ in range(config.n_layers))
-        self.up_layer = Upsample(config.width, self.stride)
+        self.up_layer = Upsample(config.width, config.format.frames_per_code)
         self.up_embed = InputLayer(config.width)
         self.up_encoders = nn.ModuleList(ConformerLayer(config) for _ in range(config.n_up_layers))
         self.after_norm = nn.LayerNorm(config.width)
 
-    def forward(self, x_BND: Tensor, future_BLD: Tensor | None) -> Tensor:
-        """Embedded codes to [B, frames, D]; `future` are the withheld codes after the last."""
-        future_BLD = None if future_BLD is None else self.embed(future_BLD)
-        x_BTD = self.pre_lookahead_layer(self.embed(x_BND), future_BLD)
-        x_BTD = self._stack(self.encoders, x_BTD, self.chunk_codes)
-        x_BTD = self.up_embed(self.up_layer(x_BTD))
-        x_BTD = self._stack(self.up_encoders, x_BTD, self.chunk_codes * self.stride)
+    def forward(self, x_BND: Tensor, known_BN: Tensor, codes: Past, frames: Past) -> Tensor:
+        """Embedded codes with the look-ahead after them to [B, frames, D].
+
+        Codes that are not `known` follow the end: the look-ahead sees zeros there.
+        """
+        x_BTD = self.pre_lookahead_layer(self.embed(x_BND) * known_BN[..., None], codes)
+        for layer in self.encoders:
+            x_BTD = layer(x_BTD, codes)
+        x_BTD = self.up_embed(self.up_layer(x_BTD, frames))
+        for layer in self.up_encoders:
+            x_BTD = layer(x_BTD, frames)
         out_BTD: Tensor = self.after_norm(x_BTD)
         return out_BTD
-
-    @staticmethod
-    def _stack(layers: nn.ModuleList, x_BTD: Tensor, chunk: int) -> Tensor:
-        positions_PD = relative_positions(x_BTD.shape[1], x_BTD.shape[2]).to(x_BTD)
-        hidden_TT = None if (seen_TT := chunk_mask(x_BTD.shape[1], chunk)) is None else ~seen_TT
-        hidden_TT = None if hidden_TT is None else hidden_TT.to(x_BTD.device)
-        for layer in layers:
-            x_BTD = layer(x_BTD, positions_PD, hidden_TT)
-        return x_BTD
 
 
 class InputLayer(nn.Module):
@@ -73,12 +68,10 @@ class Lookahead(nn.Module):
         self.conv1 = nn.Conv1d(width, width, n_future + 1)
         self.conv2 = nn.Conv1d(width, width, 3)
 
-    def forward(self, x_BND: Tensor, future_BLD: Tensor | None) -> Tensor:
-        """[B, N, D] to [B, N, D]; without `future` the end is followed by zeros."""
-        if future_BLD is None:
-            future_BLD = x_BND.new_zeros(x_BND.shape[0], self.n_future, x_BND.shape[2])
-        h_BDN = F.leaky_relu(self.conv1(torch.cat([x_BND, future_BLD], 1).mT))
-        out_BND: Tensor = x_BND + self.conv2(F.pad(h_BDN, (2, 0))).mT
+    def forward(self, x_BND: Tensor, codes: Past) -> Tensor:
+        """[B, N + L, D] to [B, N, D]."""
+        h_BDN = F.leaky_relu(self.conv1(x_BND.mT))
+        out_BND: Tensor = x_BND[:, : -self.n_future] + self.conv2(codes.extend(h_BDN, 2)).mT
         return out_BND
 
 
@@ -90,10 +83,10 @@ class Upsample(nn.Module):
         self.stride = stride
         self.conv = nn.Conv1d(width, width, 2 * stride + 1)
 
-    def forward(self, x_BND: Tensor) -> Tensor:
+    def forward(self, x_BND: Tensor, frames: Past) -> Tensor:
         """[B, N, D] to [B, N * stride, D]."""
         x_BDT = x_BND.mT.repeat_interleave(self.stride, dim=-1)
-        out_BDT: Tensor = self.conv(F.pad(x_BDT, (2 * self.stride, 0)))
+        out_BDT: Tensor = self.conv(frames.extend(x_BDT, 2 * self.stride))
         return out_BDT.mT
 
 
@@ -107,9 +100,9 @@ class ConformerLayer(nn.Module):
         self.norm_mha = nn.LayerNorm(config.width, eps=CONFORMER_EPS)
         self.norm_ff = nn.LayerNorm(config.width, eps=CONFORMER_EPS)
 
-    def forward(self, x_BTD: Tensor, positions_PD: Tensor, hidden_TT: Tensor | None) -> Tensor:
+    def forward(self, x_BTD: Tensor, past: Past) -> Tensor:
         """[B, T, D] to [B, T, D]."""
-        x_BTD = x_BTD + self.self_attn(self.norm_mha(x_BTD), positions_PD, hidden_TT)
+        x_BTD = x_BTD + self.self_attn(self.norm_mha(x_BTD), past)
         out_BTD: Tensor = x_BTD + self.feed_forward(self.norm_ff(x_BTD))
         return out_BTD
 
@@ -141,44 +134,18 @@ class RelativeAttention(nn.Module):
         nn.init.xavier_uniform_(self.pos_bias_u)
         nn.init.xavier_uniform_(self.pos_bias_v)
 
-    def forward(self, x_BTD: Tensor, positions_PD: Tensor, hidden_TT: Tensor | None) -> Tensor:
-        """[B, T, D] to [B, T, D]; True in `hidden` is not attended to."""
+    def forward(self, x_BTD: Tensor, past: Past) -> Tensor:
+        """[B, T, D] to [B, T, D]."""
         q_BHTK = self._heads(self.linear_q(x_BTD))
-        bias_u_H1K, bias_v_H1K = self.pos_bias_u[:, None], self.pos_bias_v[:, None]
-        k_BHTK = self._heads(self.linear_k(x_BTD))
-        p_HPK = self._heads(self.linear_pos(positions_PD))
-        by_content_BHTT = (q_BHTK + bias_u_H1K) @ k_BHTK.mT
-        by_position_BHTP = (q_BHTK + bias_v_H1K) @ p_HPK.mT
-        scores_BHTT = by_content_BHTT + to_keys(by_position_BHTP)
-        scores_BHTT = scores_BHTT / math.sqrt(k_BHTK.shape[-1])
-        if hidden_TT is not None:
-            scores_BHTT = scores_BHTT.masked_fill(hidden_TT, -math.inf)
-        mixed_BHTK = scores_BHTT.softmax(-1) @ self._heads(self.linear_v(x_BTD))
+        p_HPK = self._heads(past.positions(self.linear_pos))
+        mixed_BHTK = past.attend(
+            q_BHTK + self.pos_bias_u[:, None],
+            self._heads(self.linear_k(x_BTD)),
+            self._heads(self.linear_v(x_BTD)),
+            (q_BHTK + self.pos_bias_v[:, None]) @ p_HPK.mT,
+        )
         out_BTD: Tensor = self.linear_out(mixed_BHTK.transpose(1, 2).flatten(2))
         return out_BTD
 
     def _heads(self, x: Tensor) -> Tensor:
         return x.view(*x.shape[:-1], self.n_heads, -1).transpose(-3, -2)
-
-
-def relative_positions(n_steps: int, width: int) -> Tensor:
-    """Sinusoids [2T - 1, D] of the distances T - 1 down to 1 - T; sine and cosine alternate."""
-    distance_P1 = torch.arange(n_steps - 1, -n_steps, -1.0)[:, None]
-    rate_K = torch.exp(torch.arange(0, width, 2.0) * (-math.log(10000.0) / width))
-    angle_PK = distance_P1 * rate_K
-    return torch.stack([angle_PK.sin(), angle_PK.cos()], -1).flatten(1)
-
-
-def to_keys(by_position_BHTP: Tensor) -> Tensor:
-    """Scores by distance [B, H, T, 2T - 1] to scores by key [B, H, T, T]."""
-    n_steps = by_position_BHTP.shape[2]
-    flat = F.pad(by_position_BHTP, (1, 0)).flatten(2)[..., n_steps:]
-    return flat.view(*flat.shape[:2], n_steps, -1)[..., :n_steps]
-
-
-def chunk_mask(n_steps: int, chunk: int) -> Tensor | None:
-    """True [T, T] where a step sees another: all earlier chunks and its own; None sees all."""
-    if chunk == 0:
-        return None
-    chunk_T = torch.arange(n_steps) // chunk
-    return chunk_T[:, None] >= chunk_T[None, :]

@@ -5,16 +5,45 @@ Shapes: B batch · M mel bands · C channels · T frames · H heads · K head wi
 """
 
 import math
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from moss_speech.decoder.config import FlowConfig
-from moss_speech.decoder.flow.conformer import chunk_mask
+from moss_speech.decoder.flow.past import Past
 
 KERNEL = 3
 TIME_SCALE = 1000.0
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """What the flow is given beside noise and time."""
+
+    mu_BMT: Tensor
+    """Coarse mel of the codes."""
+    speaker_BM: Tensor
+    prompt_BMT: Tensor
+    """Mel of the voice prompt at the beginning, zeros after it."""
+
+    def keep(self, kept_B: Tensor) -> "Conditions":
+        """The same with all conditions zero where `kept_B` is False."""
+        kept_B1 = kept_B.to(self.speaker_BM.dtype)[:, None]
+        return Conditions(
+            self.mu_BMT * kept_B1[:, :, None],
+            self.speaker_BM * kept_B1,
+            self.prompt_BMT * kept_B1[:, :, None],
+        )
+
+    def with_unconditional(self) -> "Conditions":
+        """Twice the batch: as it is, then without conditions."""
+        both = (
+            torch.cat([x, torch.zeros_like(x)])
+            for x in (self.mu_BMT, self.speaker_BM, self.prompt_BMT)
+        )
+        return Conditions(*both)
 
 
 class Estimator(nn.Module):
@@ -23,7 +52,6 @@ class Estimator(nn.Module):
     def __init__(self, config: FlowConfig) -> None:
         super().__init__()
         n_mels, width = config.format.n_mels, config.channels
-        self.chunk_frames = config.chunk_codes * config.format.frames_per_code
         self.time_width = 4 * n_mels
         self.time_mlp = TimeMLP(self.time_width, 4 * width)
         self.down_blocks = nn.ModuleList([Stage(config, 4 * n_mels, CausalConv(width, width))])
@@ -34,22 +62,18 @@ class Estimator(nn.Module):
         self.final_block = CausalBlock(width, width)
         self.final_proj = nn.Conv1d(width, n_mels, 1)
 
-    def forward(
-        self, x_BMT: Tensor, mu_BMT: Tensor, speaker_BM: Tensor, prompt_BMT: Tensor, time_B: Tensor
-    ) -> Tensor:
+    def forward(self, x_BMT: Tensor, given: Conditions, time_B: Tensor, past: Past) -> Tensor:
         """Velocity [B, M, T]."""
         time_BE = self.time_mlp(time_features(time_B, self.time_width))
-        speaker_BMT = speaker_BM[:, :, None].expand_as(x_BMT)
-        h_BCT = torch.cat([x_BMT, mu_BMT, speaker_BMT, prompt_BMT], 1)
-        seen_TT = chunk_mask(x_BMT.shape[-1], self.chunk_frames)
-        seen_TT = None if seen_TT is None else seen_TT.to(x_BMT.device)
+        speaker_BMT = given.speaker_BM[:, :, None].expand_as(x_BMT)
+        h_BCT = torch.cat([x_BMT, given.mu_BMT, speaker_BMT, given.prompt_BMT], 1)
         for down in self.down_blocks:
-            skip_BCT, h_BCT = down(h_BCT, time_BE, seen_TT)
+            skip_BCT, h_BCT = down(h_BCT, time_BE, past)
         for middle in self.mid_blocks:
-            h_BCT, _ = middle(h_BCT, time_BE, seen_TT)
+            h_BCT, _ = middle(h_BCT, time_BE, past)
         for up in self.up_blocks:
-            _, h_BCT = up(torch.cat([h_BCT, skip_BCT], 1), time_BE, seen_TT)
-        out_BMT: Tensor = self.final_proj(self.final_block(h_BCT))
+            _, h_BCT = up(torch.cat([h_BCT, skip_BCT], 1), time_BE, past)
+        out_BMT: Tensor = self.final_proj(self.final_block(h_BCT, past))
         return out_BMT
 
 
@@ -61,17 +85,15 @@ class Stage(nn.ModuleList):
         parts = [ResnetBlock(n_in, config.channels), nn.ModuleList(transformers)]
         super().__init__(parts if last is None else [*parts, last])
 
-    def forward(
-        self, x_BCT: Tensor, time_BE: Tensor, seen_TT: Tensor | None
-    ) -> tuple[Tensor, Tensor]:
+    def forward(self, x_BCT: Tensor, time_BE: Tensor, past: Past) -> tuple[Tensor, Tensor]:
         """[B, C, T] before and after the last convolution."""
         resnet, transformers, *last = self
-        h_BTC = resnet(x_BCT, time_BE).mT
+        h_BTC = resnet(x_BCT, time_BE, past).mT
         assert isinstance(transformers, nn.ModuleList)
         for transformer in transformers:
-            h_BTC = transformer(h_BTC, seen_TT)
+            h_BTC = transformer(h_BTC, past)
         h_BCT = h_BTC.mT
-        return h_BCT, last[0](h_BCT) if last else h_BCT
+        return h_BCT, last[0](h_BCT, past) if last else h_BCT
 
 
 def time_features(time_B: Tensor, width: int) -> Tensor:
@@ -101,9 +123,9 @@ class CausalConv(nn.Conv1d):
     def __init__(self, n_in: int, n_out: int) -> None:
         super().__init__(n_in, n_out, KERNEL)
 
-    def forward(self, x_BCT: Tensor) -> Tensor:
+    def forward(self, x_BCT: Tensor, past: Past) -> Tensor:  # type: ignore[override]
         """[B, C, T] to [B, C, T]."""
-        return super().forward(F.pad(x_BCT, (KERNEL - 1, 0)))
+        return super().forward(past.extend(x_BCT, KERNEL - 1))
 
 
 class ChannelNorm(nn.LayerNorm):
@@ -124,9 +146,12 @@ class CausalBlock(nn.Module):
             CausalConv(n_in, n_out), nn.Identity(), ChannelNorm(n_out), nn.Mish()
         )
 
-    def forward(self, x_BCT: Tensor) -> Tensor:
+    def forward(self, x_BCT: Tensor, past: Past) -> Tensor:
         """[B, C, T] to [B, C, T]."""
-        out_BCT: Tensor = self.block(x_BCT)
+        convolution, *rest = self.block
+        out_BCT: Tensor = convolution(x_BCT, past)
+        for part in rest:
+            out_BCT = part(out_BCT)
         return out_BCT
 
 
@@ -139,9 +164,10 @@ class ResnetBlock(nn.Module):
         self.block1, self.block2 = CausalBlock(n_in, n_out), CausalBlock(n_out, n_out)
         self.res_conv = nn.Conv1d(n_in, n_out, 1)
 
-    def forward(self, x_BCT: Tensor, time_BE: Tensor) -> Tensor:
+    def forward(self, x_BCT: Tensor, time_BE: Tensor, past: Past) -> Tensor:
         """[B, C, T] to [B, C, T]."""
-        h_BCT = self.block2(self.block1(x_BCT) + self.mlp(time_BE)[:, :, None])
+        h_BCT = self.block1(x_BCT, past) + self.mlp(time_BE)[:, :, None]
+        h_BCT = self.block2(h_BCT, past)
         out_BCT: Tensor = h_BCT + self.res_conv(x_BCT)
         return out_BCT
 
@@ -155,9 +181,9 @@ class TransformerBlock(nn.Module):
         self.attn1 = Attention(config.channels, config.attention_heads, config.head_width)
         self.ff = FeedForward(config.channels)
 
-    def forward(self, x_BTC: Tensor, seen_TT: Tensor | None) -> Tensor:
+    def forward(self, x_BTC: Tensor, past: Past) -> Tensor:
         """[B, T, C] to [B, T, C]."""
-        x_BTC = x_BTC + self.attn1(self.norm1(x_BTC), seen_TT)
+        x_BTC = x_BTC + self.attn1(self.norm1(x_BTC), past)
         out_BTC: Tensor = x_BTC + self.ff(self.norm3(x_BTC))
         return out_BTC
 
@@ -173,13 +199,13 @@ class Attention(nn.Module):
         self.to_v = nn.Linear(width, inner, bias=False)
         self.to_out = nn.ModuleList([nn.Linear(inner, width)])
 
-    def forward(self, x_BTC: Tensor, seen_TT: Tensor | None) -> Tensor:
+    def forward(self, x_BTC: Tensor, past: Past) -> Tensor:
         """[B, T, C] to [B, T, C]."""
         q_BHTK, k_BHTK, v_BHTK = (
             project(x_BTC).view(*x_BTC.shape[:2], self.n_heads, -1).transpose(1, 2)
             for project in (self.to_q, self.to_k, self.to_v)
         )
-        mixed_BHTK = F.scaled_dot_product_attention(q_BHTK, k_BHTK, v_BHTK, attn_mask=seen_TT)
+        mixed_BHTK = past.attend(q_BHTK, k_BHTK, v_BHTK, None)
         out_BTC: Tensor = self.to_out[0](mixed_BHTK.transpose(1, 2).flatten(2))
         return out_BTC
 

@@ -1,7 +1,7 @@
 """Codes and a voice to mel: the published flow network, at any size.
 
 Tensor names are the published ones, 1,121 at the published size (tests/parity).
-Shapes: B batch · N codes · L withheld codes · T frames · M mel bands · K speaker width.
+Shapes: B batch · N codes · L codes of look-ahead · T frames · M mel bands · K speaker width.
 """
 
 import torch
@@ -10,8 +10,10 @@ from torch.nn import functional as F
 
 from moss_speech.decoder.config import FlowConfig
 from moss_speech.decoder.flow.conformer import UpsampleConformer
-from moss_speech.decoder.flow.estimator import Estimator
-from moss_speech.decoder.flow.solver import Conditions, fixed_noise, solve
+from moss_speech.decoder.flow.estimator import Conditions, Estimator
+from moss_speech.decoder.flow.past import Pasts, Whole
+from moss_speech.decoder.flow.solver import noise, solve
+from moss_speech.decoder.flow.view import View
 
 
 class FlowMatching(nn.Module):
@@ -25,8 +27,6 @@ class FlowMatching(nn.Module):
 class FlowNetwork(nn.Module):
     """Code embedding, upsampling conformer (its output is the coarse mel), flow matching."""
 
-    noise_1MT: Tensor
-
     def __init__(self, config: FlowConfig) -> None:
         super().__init__()
         self.config = config
@@ -36,13 +36,49 @@ class FlowNetwork(nn.Module):
         self.encoder = UpsampleConformer(config)
         self.encoder_proj = nn.Linear(config.width, n_mels)
         self.decoder = FlowMatching(config)
-        noise = fixed_noise(n_mels, config.noise_frames)
-        self.register_buffer("noise_1MT", noise, persistent=False)
 
-    def coarse_mel(self, codes_BN: Tensor, future_BL: Tensor | None = None) -> Tensor:
-        """Coarse mel [B, T, M]; `future` are the withheld codes after the last, if there are."""
-        future = None if future_BL is None else self.input_embedding(future_BL)
-        out_BTM: Tensor = self.encoder_proj(self.encoder(self.input_embedding(codes_BN), future))
+    @property
+    def device(self) -> torch.device:
+        """Where the network computes."""
+        return self.input_embedding.weight.device
+
+    def pinned_codes(self, n_voice: int) -> int:
+        """Codes of a voice that nothing said later can change: whole chunks with look-ahead."""
+        chunk = self.config.chunk_codes
+        return 0 if chunk == 0 else max(0, n_voice - self.config.lookahead_codes) // chunk * chunk
+
+    def leading_codes(self, n_voice: int) -> int:
+        """Codes of a voice that its streams compute themselves, before the reply's."""
+        return n_voice - self.pinned_codes(n_voice) if self.config.chunk_codes else 0
+
+    def view(self, n_voice: int) -> View:
+        """What codes see of each other in a reply after so many voice codes."""
+        c = self.config
+        return View(c.chunk_codes, c.context_codes, self.pinned_codes(n_voice))
+
+    def whole(self, view: View, n_codes: int) -> Pasts:
+        """Pasts of a sequence of so many codes that is computed at once."""
+        per_code = self.config.format.frames_per_code
+        codes = Whole(view, n_codes, self.device)
+        frames = Whole(view.at_rate(per_code), n_codes * per_code, self.device)
+        return Pasts(codes, frames, [frames] * self.config.steps)
+
+    def with_lookahead(
+        self, codes_BN: Tensor, future_BL: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Codes [B, N + L] with the withheld ones after them, and which of them are known."""
+        n_codes = codes_BN.shape[1]
+        if future_BL is not None:
+            codes_BN = torch.cat([codes_BN, future_BL], 1)
+        n_known = codes_BN.shape[1]
+        codes_BN = F.pad(codes_BN, (0, n_codes + self.config.lookahead_codes - n_known))
+        known_N = torch.arange(codes_BN.shape[1], device=codes_BN.device) < n_known
+        return codes_BN, known_N.expand_as(codes_BN)
+
+    def coarse_mel(self, codes_BN: Tensor, known_BN: Tensor, pasts: Pasts) -> Tensor:
+        """Coarse mel [B, T, M] of codes with their look-ahead (`with_lookahead`)."""
+        h_BTD = self.encoder(self.input_embedding(codes_BN), known_BN, pasts.codes, pasts.frames)
+        out_BTM: Tensor = self.encoder_proj(h_BTD)
         return out_BTM
 
     def conditions(self, mu_BTM: Tensor, speaker_BK: Tensor, prompt_BTM: Tensor) -> Conditions:
@@ -51,6 +87,28 @@ class FlowNetwork(nn.Module):
         missing = mu_BTM.shape[1] - prompt_BTM.shape[1]
         return Conditions(mu_BTM.mT, speaker_BM, F.pad(prompt_BTM.mT, (0, missing)))
 
+    def mel(
+        self,
+        codes_BN: Tensor,
+        known_BN: Tensor,
+        prompt_BTM: Tensor,
+        speaker_BK: Tensor,
+        noise_BMT: Tensor,
+        pasts: Pasts,
+    ) -> Tensor:
+        """Mel [B, T, M] of codes with their look-ahead, after what the pasts hold."""
+        mu_BTM = self.coarse_mel(codes_BN, known_BN, pasts)
+        if not pasts.steps:
+            return mu_BTM
+        given = self.conditions(mu_BTM, speaker_BK, prompt_BTM)
+        start_BMT = noise_BMT * self.config.noise_scale
+        return solve(self.decoder.estimator, start_BMT, given, self.config.guidance, pasts.steps).mT
+
+    def noise(self, start: int, n_frames: int) -> Tensor:
+        """The noise [M, T] of frames of voice and reply."""
+        c = self.config
+        return noise(c.format.n_mels, c.noise_frames, start, n_frames).to(self.device)
+
     @torch.no_grad()
     def forward(
         self,
@@ -58,30 +116,12 @@ class FlowNetwork(nn.Module):
         future_BL: Tensor | None,
         prompt_BTM: Tensor,
         speaker_BK: Tensor,
-        n_dropped_frames: int = 0,
+        view: View | None = None,
     ) -> Tensor:
-        """Mel [B, T, M] of all codes, the prompt's included.
-
-        `n_dropped_frames` says how many frames between prompt and rest were left out, so that
-        the noise of each frame stays its own. Raises `ValueError` past the end of the noise.
-        """
-        mu_BTM = self.coarse_mel(codes_BN, future_BL)
-        if self.config.steps == 0:
-            return mu_BTM
-        n_prompt = prompt_BTM.shape[1]
-        noise_BMT = self._noise(n_prompt, n_dropped_frames, mu_BTM.shape[1])
-        given = self.conditions(mu_BTM, speaker_BK, prompt_BTM)
-        start_BMT = noise_BMT.expand(len(mu_BTM), -1, -1) * self.config.noise_scale
-        return solve(
-            self.decoder.estimator, start_BMT, given, self.config.steps, self.config.guidance
-        ).mT
-
-    def _noise(self, n_prompt: int, n_dropped: int, n_frames: int) -> Tensor:
-        if n_dropped + n_frames > self.config.noise_frames:
-            raise ValueError(
-                f"{n_dropped + n_frames} mel frames (voice included), must be at most "
-                f"{self.config.noise_frames}, the length of the model's noise"
-            )
-        voice_1MT = self.noise_1MT[..., :n_prompt]
-        rest_1MT = self.noise_1MT[..., n_prompt + n_dropped : n_dropped + n_frames]
-        return torch.cat([voice_1MT, rest_1MT], -1)
+        """Mel [B, T, M] of all codes at once, the prompt's included; the view is the stream's."""
+        per_code, n_codes = self.config.format.frames_per_code, codes_BN.shape[1]
+        view = self.view(prompt_BTM.shape[1] // per_code) if view is None else view
+        known = self.with_lookahead(codes_BN, future_BL)
+        noise_BMT = self.noise(0, n_codes * per_code).expand(len(codes_BN), -1, -1)
+        pasts = self.whole(view, n_codes)
+        return self.mel(*known, prompt_BTM, speaker_BK, noise_BMT, pasts)
