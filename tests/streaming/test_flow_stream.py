@@ -6,11 +6,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from moss_speech.audio import SPEAKING
 from moss_speech.decoder.flow.network import FlowNetwork
 from moss_speech.decoder.flow.stream import FlowStream, VoicePrompt, VoiceState
 from moss_speech.decoder.flow.view import View
 from moss_speech.decoder.plan import plan_streams
 from moss_speech.params.base import read_yaml
+from moss_speech.params.decoder import FlowShape
 from moss_speech.settings import settings as project
 from tests.decoder.networks import N_CODES, flow_network
 
@@ -142,7 +144,7 @@ def test_bytes_kept_are_those_that_were_planned(cache, steps):
     slots.join(0, reply_of(100))
     slots.rest(0)
     state = VoiceState.of(flow, prompt)
-    planned = plan_streams(flow.config, 80, 4, state.view.pinned)
+    planned = plan_streams(flow.config, SPEAKING, len(prompt.codes_N))
     assert slots.stream.memory_bytes() == 3 * planned.session_bytes
     assert state.memory_bytes() == planned.voice_bytes
 
@@ -172,6 +174,6 @@ def test_half_precision_caches_change_the_mel_little():
 def test_published_size_keeps_what_the_format_says():
     """4.6 MB of float32 a frame: 56 blocks, 10 steps, 2 for guidance, 512 wide keys and values."""
     shape = read_yaml(project().root / "presets/paper.yaml")["train_decoder"]["model"]
-    planned = plan_streams(flow_network().config.model_copy(update=shape), 80, 4, 95)
+    planned = plan_streams(FlowShape(**shape), SPEAKING, 100)
     assert planned.frame_bytes == 56 * 10 * 2 * 2 * 512 * 4 + 4 * 2 * 512 * 4
     assert np.isclose(planned.session_bytes / 1e6, 554.5472)

@@ -1,6 +1,7 @@
 """Command `plan`: what a preset's model needs, as a table, without running anything."""
 
 import json
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -10,6 +11,7 @@ from moss_speech.cli.options import Json
 from moss_speech.settings import settings
 
 if TYPE_CHECKING:
+    from moss_speech.decoder.plan import StreamPlan
     from moss_speech.lm.plan import LMPlan, StagePlan
 
 app = typer.Typer()
@@ -24,6 +26,8 @@ def plan(
     as_json: Json = False,
 ) -> None:
     """Check a preset and count its model: parameters and memory, without running anything."""
+    from moss_speech.audio import SPEAKING
+    from moss_speech.decoder.plan import plan_streams
     from moss_speech.lm.plan import Machine, plan_lm
     from moss_speech.params.presets import presets
     from moss_speech.params.sections import load_pipeline
@@ -34,10 +38,12 @@ def plan(
     params = load_pipeline(files[preset])
     machine = Machine(gpus, int(gpu_gb * 1e9))
     counted = plan_lm(_config(params.init_backbone.source), machine, _runs(params))
+    flow = params.train_decoder.model
+    speaking = plan_streams(flow, SPEAKING, flow.voice_codes)
     if as_json:
-        typer.echo(json.dumps({"lm": counted.to_json()}))
+        typer.echo(json.dumps({"lm": counted.to_json(), "decoder": asdict(speaking)}))
         return
-    for line in _table(counted, preset, gpus, gpu_gb):
+    for line in [*_table(counted, preset, gpus, gpu_gb), _speaking(speaking)]:
         typer.echo(line)
 
 
@@ -52,6 +58,15 @@ def _runs(params: Any) -> dict[str, Any]:
         for name, fit in fits.items()
         if fit is not None
     }
+
+
+def _speaking(plan: "StreamPlan") -> str:
+    mb = (plan.session_bytes / 1e6, plan.voice_bytes / 1e6, plan.frame_bytes / 1e6)
+    return (
+        f"speaking: {mb[0]:,.1f} MB a session that sees {plan.context_codes} codes back, "
+        f"{mb[1]:,.1f} MB a voice of {plan.voice_codes} codes for all its sessions, "
+        f"{mb[2]:.3f} MB a mel frame"
+    )
 
 
 _STAGES = ("pretrain_frozen", "pretrain_joint", "finetune")

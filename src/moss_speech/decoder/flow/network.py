@@ -13,7 +13,7 @@ from moss_speech.decoder.flow.conformer import UpsampleConformer
 from moss_speech.decoder.flow.estimator import Conditions, Estimator
 from moss_speech.decoder.flow.past import Pasts, Whole
 from moss_speech.decoder.flow.solver import noise, solve
-from moss_speech.decoder.flow.view import View
+from moss_speech.decoder.flow.view import View, pinned_codes
 
 
 class FlowMatching(nn.Module):
@@ -43,9 +43,8 @@ class FlowNetwork(nn.Module):
         return self.input_embedding.weight.device
 
     def pinned_codes(self, n_voice: int) -> int:
-        """Codes of a voice that nothing said later can change: whole chunks with look-ahead."""
-        chunk = self.config.chunk_codes
-        return 0 if chunk == 0 else max(0, n_voice - self.config.lookahead_codes) // chunk * chunk
+        """Codes of a voice that all its streams share."""
+        return pinned_codes(n_voice, self.config.chunk_codes, self.config.lookahead_codes)
 
     def leading_codes(self, n_voice: int) -> int:
         """Codes of a voice that its streams compute themselves, before the reply's."""

@@ -48,3 +48,8 @@ class View:
         start_T = step_T // self.chunk * self.chunk
         hidden_T1 = (start_T - self.context - self.pinned).clamp(min=0)[:, None]
         return torch.where(step_T < self.pinned, distance_TT - hidden_T1, distance_TT)
+
+
+def pinned_codes(n_voice: int, chunk: int, lookahead: int) -> int:
+    """Codes of a voice that nothing said later can change: whole chunks with their look-ahead."""
+    return 0 if chunk == 0 else max(0, n_voice - lookahead) // chunk * chunk
