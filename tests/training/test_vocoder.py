@@ -24,6 +24,8 @@ def section(**changes):
         "other_voices_share": 0.25,
         "mel_weight": 1.0,
         "fft_sizes": [512, 1024],
+        "f0_weight": 1.0,
+        "adversarial": None,
     }
     return TrainVocoder(**values | changes)
 

@@ -168,6 +168,31 @@ class TrainDecoder(StageParams):
         return self
 
 
+class Adversarial(Params):
+    """Discriminators that teach a vocoder beside its other losses."""
+
+    from_step: int = Field(ge=0)
+    """First step with them; until then the vocoder learns from the other losses alone."""
+    weight: float = Field(gt=0)
+    """Weight of passing for real speech."""
+    feature_weight: float = Field(ge=0)
+    """Weight of the likeness of the discriminators' inner maps."""
+    lr_ratio: float = Field(gt=0, le=10)
+    """The discriminators' learning rate as a part of the vocoder's."""
+    periods: list[Annotated[int, Field(ge=2)]]
+    """Discriminators of the wave, by the distance of the samples they compare."""
+    fft_sizes: list[Annotated[int, Field(ge=32, multiple_of=4)]]
+    """Discriminators of spectra, by their windows in samples."""
+    channels: int = Field(ge=1)
+    """Width of their first layers."""
+
+    @model_validator(mode="after")
+    def _has_some(self) -> Self:
+        if not self.periods and not self.fft_sizes:
+            raise ValueError("periods and fft_sizes are both empty, must name a discriminator")
+        return self
+
+
 class TrainVocoder(StageParams):
     """Section train_vocoder."""
 
@@ -178,5 +203,9 @@ class TrainVocoder(StageParams):
     other_voices_share: float = Field(ge=0, le=1)
     """Part of the crops spoken by other voices than the assistant's."""
     mel_weight: float = Field(ge=0)
-    fft_sizes: list[int] = Field(min_length=1)
-    """Windows of the spectral loss, in samples."""
+    fft_sizes: list[Annotated[int, Field(ge=32, multiple_of=4)]]
+    """Windows of the spectral loss, in samples; none leaves it out."""
+    f0_weight: float = Field(ge=0)
+    """Weight of the L1 of the pitch, in units of 100 Hz; for `hift` alone."""
+    adversarial: Adversarial | None
+    """Discriminators; null trains without."""

@@ -1,4 +1,4 @@
-"""Training the vocoder on crops of speech: spectra at several resolutions and the mel itself.
+"""Training the vocoder on crops of speech: its mel, spectra, pitch, and discriminators.
 
 Shapes: B batch · S samples · T mel frames · M mel bands · F frequencies.
 """
@@ -12,12 +12,21 @@ from torch import Tensor
 
 from moss_speech.decoder.mel import log_mel
 from moss_speech.decoder.vocoder.base import Vocoder
-from moss_speech.params.decoder import TrainVocoder
+from moss_speech.decoder.vocoder.hift import HiFT
+from moss_speech.params.decoder import Adversarial, TrainVocoder
 from moss_speech.training.clips import Clips, draw_speaker
+from moss_speech.training.discriminators import (
+    Discriminators,
+    feature_loss,
+    fooling_loss,
+    judging_loss,
+)
 from moss_speech.training.launch import Fit, fit
-from moss_speech.training.optim import adamw
+from moss_speech.training.optim import Learning, adamw_groups
+from moss_speech.training.pitch import pitch_hz
 
 SPECTRUM_FLOOR = 1e-5
+PITCH_UNIT_HZ = 100.0
 
 
 class VocoderBatch(NamedTuple):
@@ -59,26 +68,64 @@ class VocoderBatches:
 
 
 class VocoderTraining(pl.LightningModule):
-    """Losses of a vocoder."""
+    """Losses of a vocoder, and of the discriminators that teach it.
+
+    Both learn in one step: the vocoder's losses pass through fixed copies of the discriminators,
+    theirs through audio that is cut off from the vocoder.
+    """
 
     def __init__(self, vocoder: Vocoder, p: TrainVocoder) -> None:
         super().__init__()
         self.vocoder, self._p = vocoder, p
+        self.discriminators = Discriminators(p.adversarial) if p.adversarial else None
 
     def training_step(self, batch: VocoderBatch, _: int) -> Tensor:
-        """Spectral and mel loss of one batch."""
+        """All losses of one batch."""
         made_BS = self.vocoder(batch.mel_BMT)
-        spectral = torch.stack(
-            [spectral_loss(made_BS, batch.audio_BS, n_fft) for n_fft in self._p.fft_sizes]
-        ).mean()
+        loss = self._spectral(made_BS, batch.audio_BS)
+        if isinstance(self.vocoder, HiFT) and self._p.f0_weight:
+            loss = loss + self._p.f0_weight * self._pitch(self.vocoder, batch)
+        if self._p.adversarial and self.global_step >= self._p.adversarial.from_step:
+            loss = loss + self._adversarial(made_BS, batch.audio_BS, self._p.adversarial)
+        return loss
+
+    def _spectral(self, made_BS: Tensor, real_BS: Tensor) -> Tensor:
+        """Mel L1 and spectra at several resolutions."""
         format = self.vocoder.format
-        mel = (log_mel(made_BS, format) - log_mel(batch.audio_BS, format)).abs().mean()
-        self.log_dict({"spectral": spectral, "mel_l1": mel})
-        return spectral + self._p.mel_weight * mel
+        mel = (log_mel(made_BS, format) - log_mel(real_BS, format)).abs().mean()
+        self.log("mel_l1", mel)
+        loss = self._p.mel_weight * mel
+        if self._p.fft_sizes:
+            sizes = [spectral_loss(made_BS, real_BS, n_fft) for n_fft in self._p.fft_sizes]
+            spectral = torch.stack(sizes).mean()
+            self.log("spectral", spectral)
+            loss = loss + spectral
+        return loss
+
+    def _pitch(self, vocoder: HiFT, batch: VocoderBatch) -> Tensor:
+        """L1 of the pitch in units of 100 Hz."""
+        heard_BT = pitch_hz(batch.audio_BS, vocoder.format)
+        pitch = (vocoder.f0_hz(batch.mel_BMT) - heard_BT).abs().mean() / PITCH_UNIT_HZ
+        self.log("pitch_l1", pitch)
+        return pitch
+
+    def _adversarial(self, made_BS: Tensor, real_BS: Tensor, p: Adversarial) -> Tensor:
+        """What the discriminators teach, and what they learn."""
+        assert self.discriminators is not None
+        real = self.discriminators(real_BS)
+        judging = judging_loss(real, self.discriminators(made_BS.detach()))
+        seen = self.discriminators.as_teachers(made_BS)
+        fooling, features = fooling_loss(seen), feature_loss(real, seen)
+        self.log_dict({"judging": judging, "fooling": fooling, "features": features})
+        return judging + p.weight * fooling + p.feature_weight * features
 
     def configure_optimizers(self) -> Any:
-        """AdamW with its schedule per step."""
-        optimizer, schedule = adamw(self.parameters(), self._p.fit)
+        """AdamW with its schedules per step; the discriminators' begins when they do."""
+        learning = [Learning(list(self.vocoder.parameters()))]
+        if self._p.adversarial and self.discriminators:
+            p, weights = self._p.adversarial, list(self.discriminators.parameters())
+            learning.append(Learning(weights, p.from_step, p.lr_ratio))
+        optimizer, schedule = adamw_groups(learning, self._p.fit)
         return {
             "optimizer": optimizer,
             "lr_scheduler": {"scheduler": schedule, "interval": "step"},
