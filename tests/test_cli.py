@@ -37,6 +37,7 @@ def test_help_lists_every_command() -> None:
         "export",
         "verify",
         "make-checkpoint",
+        "import-codec",
     ):
         assert command in shown
 

@@ -1,4 +1,4 @@
-"""Commands that train, judge, ask and serve; `checkpoints` and `plan` hold the model's own."""
+"""Commands that train, judge, ask and serve; those on models are in files of their own."""
 
 import json
 import os
@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from moss_speech.cli import checkpoints, plan
+from moss_speech.cli import checkpoints, codec, plan
 from moss_speech.cli.errors import plain_errors
 from moss_speech.cli.options import Json
 from moss_speech.settings import child_environment, settings, switch_off_telemetry
@@ -20,6 +20,7 @@ report_app = typer.Typer(no_args_is_help=True, help="Figures of evaluations.")
 app.add_typer(data_app, name="data")
 app.add_typer(report_app, name="report")
 app.add_typer(checkpoints.app)
+app.add_typer(codec.app)
 app.add_typer(plan.app)
 
 
