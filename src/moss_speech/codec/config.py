@@ -38,6 +38,8 @@ class CodecConfig:
     """False lets every frame see the whole segment, as Whisper does."""
     lookahead_frames: int
     """Own key, 0 as published: how far ahead each causal layer sees; layers add up."""
+    window_frames: int | None
+    """Own key, null as published: a causal layer sees so many frames up to its own, or all."""
 
     def __post_init__(self) -> None:
         for name in ("d_model", "encoder_attention_heads", "encoder_ffn_dim", "num_mel_bins"):
@@ -58,6 +60,8 @@ class CodecConfig:
                 f"lookahead_frames is {self.lookahead_frames}, "
                 f"must be 0..{self.max_source_positions}"
             )
+        if self.window_frames is not None and self.window_frames < 1:
+            raise ValueError(f"window_frames is {self.window_frames}, must be null or at least 1")
 
     @property
     def n_codes(self) -> int:
@@ -80,6 +84,23 @@ class CodecConfig:
         """Samples of the longest segment."""
         return self.segment_codes * self.audio_format.samples_per_code
 
+    @property
+    def stream_lag_samples(self) -> int:
+        """Samples past a code's end after which a stream tells it; negative is before its end.
+
+        Whole codes of look-ahead, less what the last mel frames of a code are not needed for.
+        """
+        form = self.audio_format
+        ahead_codes = -(-self.lookahead_frames * self.quantize_position // self.pooling_kernel_size)
+        return (ahead_codes - 1) * form.samples_per_code + self.code_samples
+
+    @property
+    def code_samples(self) -> int:
+        """Samples from a code's begin that its features need: the STFT's window ends there."""
+        form = self.audio_format
+        last_frame = form.frames_per_code - FEATURE_STRIDE
+        return last_frame * form.hop_samples + form.window_samples // 2
+
     def to_json(self) -> dict[str, Any]:
         """The published keys with our values."""
         return {
@@ -97,7 +118,7 @@ class CodecConfig:
         for key, wanted in _FIXED.items():
             if values.get(key, wanted) != wanted:
                 raise ValueError(f"{where}: {key} is {values[key]!r}, must be {wanted!r}")
-        values = {"lookahead_frames": 0} | values
+        values = {"lookahead_frames": 0, "window_frames": None} | values
         names = [field.name for field in dataclasses.fields(cls)]
         if missing := [name for name in names if name not in values]:
             raise ValueError(f"{where} lacks {', '.join(missing)}")
@@ -126,5 +147,6 @@ PUBLISHED_CODEC = CodecConfig(
     encoder_causal_convolution=True,
     encoder_causal_attention=True,
     lookahead_frames=0,
+    window_frames=None,
 )
 """The released MOSS-Speech codec."""

@@ -1,6 +1,7 @@
 """Whisper-type encoder: two convolutions, pre-LN attention blocks, average pooling, codebook.
 
-Shapes: B batch · M mel bands · F mel frames · T encoder frames · N codes · D width · H heads.
+Shapes: B batch · M mel bands · F mel frames · T encoder frames · K frames seen · N codes ·
+D width · H heads · W width of a head.
 Parameter names are those of the published model.safetensors (docs/reference/codec-format.md).
 """
 
@@ -79,7 +80,17 @@ class Block(nn.Module):
 
     def forward(self, x_BTD: Tensor, visible_BTT: Tensor) -> Tensor:
         """One step of the residual stream."""
-        x_BTD = x_BTD + self.self_attn(self.self_attn_layer_norm(x_BTD), visible_BTT)
+        return self.mix(x_BTD, *self.project(x_BTD), visible_BTT)
+
+    def project(self, x_BTD: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries, keys and values [B, H, T, W] of frames."""
+        return self.self_attn.project(self.self_attn_layer_norm(x_BTD))
+
+    def mix(
+        self, x_BTD: Tensor, q_BHTW: Tensor, k_BHKW: Tensor, v_BHKW: Tensor, visible_BTK: Tensor
+    ) -> Tensor:
+        """One step of the frames `x`, whose queries are `q`, over keys and values of any frames."""
+        x_BTD = x_BTD + self.self_attn(q_BHTW, k_BHKW, v_BHKW, visible_BTK)
         change_BTD: Tensor = self.fc2(functional.gelu(self.fc1(self.final_layer_norm(x_BTD))))
         return x_BTD + change_BTD
 
@@ -96,23 +107,42 @@ class Attention(nn.Module):
         self.v_proj = nn.Linear(width, width)
         self.out_proj = nn.Linear(width, width)
 
-    def forward(self, x_BTD: Tensor, visible_BTT: Tensor) -> Tensor:
-        """Each frame's mix of the frames visible to it."""
+    def project(self, x_BTD: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries, keys and values [B, H, T, W]."""
         q, k, v = (
             project(x_BTD).unflatten(-1, (self.n_heads, -1)).transpose(1, 2)
             for project in (self.q_proj, self.k_proj, self.v_proj)
         )
-        mixed_BHTD = functional.scaled_dot_product_attention(
-            q, k, v, attn_mask=visible_BTT.unsqueeze(1)
+        return q, k, v
+
+    def forward(
+        self, q_BHTW: Tensor, k_BHKW: Tensor, v_BHKW: Tensor, visible_BTK: Tensor
+    ) -> Tensor:
+        """Each query's mix of the values visible to it."""
+        mixed_BHTW = functional.scaled_dot_product_attention(
+            q_BHTW, k_BHKW, v_BHKW, attn_mask=visible_BTK.unsqueeze(1)
         )
-        mixed: Tensor = self.out_proj(mixed_BHTD.transpose(1, 2).flatten(2))
+        mixed: Tensor = self.out_proj(mixed_BHTW.transpose(1, 2).flatten(2))
         return mixed
 
 
 def visible_frames(config: CodecConfig, n_frames: int, codes_B: Tensor) -> Tensor:
-    """Which frame (last axis) each frame sees [B, T, T]: causal, some ahead, or all of the item."""
+    """Which frame (last axis) each frame sees [B, T, T]: by `causally_visible`, or all of the item.
+
+    Frames past the item's end see themselves at least: what sees nothing would become NaN.
+    """
     frame_T = torch.arange(n_frames, device=codes_B.device)
     inside_B1T = frame_T < (codes_B * config.pooling_kernel_size)[:, None, None]
     if not config.encoder_causal_attention:
         return inside_B1T.expand(-1, n_frames, -1)
-    return inside_B1T & (frame_T <= frame_T[:, None] + config.lookahead_frames)
+    itself_TT = torch.eye(n_frames, dtype=torch.bool, device=codes_B.device)
+    return inside_B1T & causally_visible(config, frame_T, frame_T) | itself_TT
+
+
+def causally_visible(config: CodecConfig, query_T: Tensor, key_K: Tensor) -> Tensor:
+    """Which frame numbers `key` each frame number `query` sees [T, K]: window and look-ahead."""
+    ahead_TK = key_K - query_T[:, None]
+    visible_TK = ahead_TK <= config.lookahead_frames
+    if config.window_frames is not None:
+        visible_TK &= ahead_TK > -config.window_frames
+    return visible_TK

@@ -9,6 +9,7 @@ from functools import cache
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional
 from transformers.audio_utils import mel_filter_bank
 
 from moss_speech.audio import AudioFormat, Samples
@@ -32,12 +33,21 @@ def n_codes(n_samples: int, form: AudioFormat) -> int:
     return -(-n_samples // form.samples_per_code)
 
 
-def segments(samples_S: Samples, config: CodecConfig) -> Iterator[Samples]:
-    """Cut 16 kHz audio into segments of at most 30 s; `ValueError` if empty or not finite."""
-    if samples_S.ndim != 1 or samples_S.size == 0:
-        raise ValueError(f"audio has shape {samples_S.shape}, must be (n,) with n at least 1")
+def check_samples(samples_S: Samples) -> None:
+    """`ValueError` unless it is mono float32 audio without NaN or infinity; may be empty."""
+    if samples_S.ndim != 1 or samples_S.dtype != np.float32:
+        raise ValueError(
+            f"audio is {samples_S.dtype} of shape {samples_S.shape}, must be float32 of shape (n,)"
+        )
     if not np.isfinite(samples_S).all():
         raise ValueError("audio holds NaN or infinite samples")
+
+
+def segments(samples_S: Samples, config: CodecConfig) -> Iterator[Samples]:
+    """Cut 16 kHz audio into segments of at most 30 s; `ValueError` if empty or not finite."""
+    check_samples(samples_S)
+    if samples_S.size == 0:
+        raise ValueError("audio holds 0 samples, must hold at least 1")
     for start in range(0, samples_S.size, config.segment_samples):
         yield samples_S[start : start + config.segment_samples]
 
@@ -48,23 +58,46 @@ def log_mel(samples_S: Samples, form: AudioFormat) -> Tensor:
     They equal transformers' WhisperFeatureExtractor on the same padded samples
     (tests/parity/test_whisper_features.py states the difference).
     """
-    padded = n_codes(samples_S.size, form) * form.samples_per_code
-    audio_S = torch.nn.functional.pad(torch.from_numpy(samples_S), (0, padded - samples_S.size))
+    log_MF = _segment_log_power(samples_S, form)
+    return scaled(log_MF, log_MF.max())
+
+
+def loudness(samples_S: Samples, config: CodecConfig) -> list[float]:
+    """The loudest log10 mel power of each segment, which decides its floor."""
+    form = config.audio_format
+    return [float(_segment_log_power(part, form).max()) for part in segments(samples_S, config)]
+
+
+def log_power(audio_S: Tensor, form: AudioFormat) -> Tensor:
+    """Log10 mel power [M, F] of every whole window of `audio_S`."""
     n_fft = form.window_samples
     spectrum_QF = torch.stft(
-        audio_S, n_fft, form.hop_samples, window=torch.hann_window(n_fft), return_complex=True
+        audio_S,
+        n_fft,
+        form.hop_samples,
+        window=torch.hann_window(n_fft),
+        center=False,
+        return_complex=True,
     )
-    power_QF = spectrum_QF[:, :-1].abs() ** 2
     filters_QM = _mel_filters(form.n_mels, n_fft // 2 + 1, form.sample_rate_hz)
-    log_MF = (filters_QM.T @ power_QF).clamp(min=_POWER_FLOOR).log10()
-    log_MF = torch.maximum(log_MF, log_MF.max() - _DYNAMIC_RANGE)
-    return (log_MF + 4.0) / 4.0
+    return (filters_QM.T @ spectrum_QF.abs() ** 2).clamp(min=_POWER_FLOOR).log10()
+
+
+def scaled(log_MF: Tensor, loudest: Tensor) -> Tensor:
+    """Whisper's scale; `loudest` is one value, or one a frame."""
+    return (torch.maximum(log_MF, loudest - _DYNAMIC_RANGE) + 4.0) / 4.0
+
+
+def _segment_log_power(samples_S: Samples, form: AudioFormat) -> Tensor:
+    """A segment's windows are centred, its ends reflected; the last is left out, as in Whisper."""
+    padded = n_codes(samples_S.size, form) * form.samples_per_code
+    reach = form.window_samples // 2
+    audio_S = functional.pad(torch.from_numpy(samples_S), (0, padded - samples_S.size))
+    return log_power(functional.pad(audio_S[None], (reach, reach), "reflect")[0], form)[:, :-1]
 
 
 def pad_features(features: list[Tensor], frames_per_code: int) -> tuple[Tensor, Tensor]:
     """Batch [B, M, F] of features, zero-padded on the right, and the codes of each [B]."""
     longest = max(f.shape[-1] for f in features)
-    batch_BMF = torch.stack(
-        [torch.nn.functional.pad(f, (0, longest - f.shape[-1])) for f in features]
-    )
+    batch_BMF = torch.stack([functional.pad(f, (0, longest - f.shape[-1])) for f in features])
     return batch_BMF, torch.tensor([f.shape[-1] // frames_per_code for f in features])

@@ -3,8 +3,9 @@
 Shapes: S samples · N codes · U character frames · A alphabet with the blank.
 """
 
+import copy
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -36,6 +37,12 @@ class Codec:
     def config(self) -> CodecConfig:
         """Shape of the encoder."""
         return self.encoder.config
+
+    def within(self, window_frames: int | None) -> "Codec":
+        """The same codec, its weights shared, that sees only the last so many encoder frames."""
+        encoder = copy.copy(self.encoder)
+        encoder.config = replace(self.config, window_frames=window_frames)
+        return replace(self, encoder=encoder)
 
     @torch.inference_mode()
     def encode(self, audio: Sequence[Samples]) -> list[Codes]:

@@ -13,11 +13,19 @@ from torch import Tensor, nn
 _CHUNK = 4096
 
 
-def nearest(x: Tensor, codebook_KD: Tensor) -> Tensor:
-    """Index of the nearest entry by squared distance, the lowest on ties; [..., D] to [...]."""
+def nearest(x: Tensor, codebook_KD: Tensor, half_norm_K: Tensor | None = None) -> Tensor:
+    """Index of the nearest entry by squared distance, the lowest on ties; [..., D] to [...].
+
+    Who asks often about a codebook that stays keeps its `half_norms` and gives them.
+    """
     with torch.autocast(x.device.type, enabled=False):  # full precision in training too
-        half_norm_K = codebook_KD.float().square().sum(-1) / 2
+        half_norm_K = half_norms(codebook_KD) if half_norm_K is None else half_norm_K
         return (half_norm_K - x.float() @ codebook_KD.float().T).argmin(-1)
+
+
+def half_norms(codebook_KD: Tensor) -> Tensor:
+    """Half the squared length [K] of each entry."""
+    return codebook_KD.float().square().sum(-1) / 2
 
 
 def kmeans(x_VD: Tensor, n_entries: int, rounds: int, generator: torch.Generator) -> Tensor:
