@@ -3,6 +3,9 @@
 Shapes: S samples.
 """
 
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -15,6 +18,16 @@ from numpy.typing import NDArray
 
 Samples = NDArray[np.float32]
 """Mono audio, float32 in -1..1."""
+WHOLE_S = 3600
+"""Longest file that is read whole."""
+_PIECE_VALUES = 6_000_000
+"""Of a file, all channels, held at a time: about two minutes."""
+_PEAK = 1e6
+"""Files of integers in floats exist; far beyond them powers would overflow."""
+_RATES_HZ = (4000, 192_000)
+_FILTER_VALUES = 20_000_000
+_FILTER_ZEROS, _ROLLOFF = 6, 0.99
+"""Of torchaudio's default windowed sinc: zero crossings to either side, and its cut-off."""
 
 
 @dataclass(frozen=True)
@@ -56,22 +69,111 @@ def resample(samples_S: Samples, from_hz: int, to_hz: int) -> Samples:
     return np.asarray(out.numpy(), dtype=np.float32)
 
 
-def read_audio(source: Path | BinaryIO, sample_rate_hz: int) -> Samples:
-    """Read the first channel of an audio file at the wanted rate.
-
-    Raises `ValueError` naming the file if it is no audio, empty, or holds NaN or infinity.
-    """
-    name = getattr(source, "name", "audio")
-    try:
-        audio_SC, rate_hz = soundfile.read(source, dtype="float32", always_2d=True)
-    except (soundfile.SoundFileError, OSError, TypeError) as error:
-        raise ValueError(f"{name} is not readable audio: {error}") from error
-    samples_S = np.ascontiguousarray(audio_SC[:, 0])
-    if samples_S.size == 0:
-        raise ValueError(f"{name} holds 0 samples, must hold at least 1")
-    if not np.isfinite(samples_S).all():
+def check_samples(samples_S: Samples, name: str = "audio") -> None:
+    """`ValueError` unless samples are mono, float32, finite and of sane size; may be empty."""
+    if samples_S.ndim != 1 or samples_S.dtype != np.float32:
+        raise ValueError(
+            f"{name} is {samples_S.dtype} of shape {samples_S.shape}, must be float32 of shape (n,)"
+        )
+    peak = float(np.abs(samples_S).max(initial=0.0))
+    if not math.isfinite(peak):
         raise ValueError(f"{name} holds NaN or infinite samples")
-    return resample(samples_S, rate_hz, sample_rate_hz)
+    if peak > _PEAK:
+        raise ValueError(
+            f"{name} holds a sample of {peak:g}, must be at most {_PEAK:g} (1 is full)"
+        )
+
+
+def read_audio(source: Path | BinaryIO, sample_rate_hz: int) -> Samples:
+    """Read the first channel of an audio file of at most an hour at the wanted rate.
+
+    Raises `ValueError` naming the file if it is no audio, empty, too long, cut off, of a rate that
+    cannot be resampled, or holds NaN or infinity.
+    """
+    with _opened(source) as file:
+        if (seconds := file.frames / file.samplerate) > WHOLE_S:
+            raise ValueError(
+                f"{_name(source)} lasts {seconds:.0f} s, must be at most {WHOLE_S} s to be held in "
+                "memory; read_blocks reads it piece by piece"
+            )
+        return np.concatenate(list(_at_rate(file, _name(source), sample_rate_hz)))
+
+
+def read_blocks(
+    source: Path | BinaryIO, sample_rate_hz: int, block_samples: int
+) -> Iterator[Samples]:
+    """What `read_audio` reads, of any length, in blocks of so many samples; the last is shorter.
+
+    Needs memory for some minutes of the file and a block. Raises what `read_audio` raises.
+    """
+    with _opened(source) as file:
+        held_S = np.zeros(0, np.float32)
+        for piece_S in _at_rate(file, _name(source), sample_rate_hz):
+            held_S = np.concatenate((held_S, piece_S))
+            while held_S.size > block_samples:
+                yield held_S[:block_samples]
+                held_S = held_S[block_samples:]
+        yield held_S
+
+
+def _name(source: Path | BinaryIO) -> str:
+    return str(getattr(source, "name", "audio"))
+
+
+@contextmanager
+def _opened(source: Path | BinaryIO) -> Iterator[soundfile.SoundFile]:
+    try:
+        with soundfile.SoundFile(source) as file:
+            yield file
+    except (soundfile.SoundFileError, OSError, TypeError) as error:
+        raise ValueError(f"{_name(source)} is not readable audio: {error}") from error
+
+
+def _at_rate(file: soundfile.SoundFile, name: str, to_hz: int) -> Iterator[Samples]:
+    """Checked and resampled pieces of a file; at least one sample in all."""
+    from_hz, n_read = file.samplerate, 0
+    resampler = _Resampler(from_hz, to_hz, name)
+    n_piece = _PIECE_VALUES // file.channels
+    while (audio_SC := file.read(n_piece, "float32", always_2d=True)).size:
+        samples_S = np.ascontiguousarray(audio_SC[:, 0])
+        check_samples(samples_S, name)
+        n_read += samples_S.size
+        yield resampler.push(samples_S, last=n_read >= file.frames)
+    if n_read == 0:
+        raise ValueError(f"{name} holds 0 samples, must hold at least 1")
+    if n_read < file.frames:
+        raise ValueError(f"{name} is cut off: it holds {n_read} of {file.frames} samples")
+
+
+class _Resampler:
+    """`resample` of a signal that comes in pieces: equal, for any pieces."""
+
+    def __init__(self, from_hz: int, to_hz: int, name: str) -> None:
+        common = math.gcd(from_hz, to_hz)
+        self._rates, self._step, self._out = (from_hz, to_hz), from_hz // common, to_hz // common
+        low, high = _RATES_HZ
+        if not low <= from_hz <= high or self._step * self._out > _FILTER_VALUES:
+            raise ValueError(
+                f"{name} has {from_hz} samples a second, must have {low}..{high}, and a common "
+                f"divisor with {to_hz} large enough to resample (it is {common})"
+            )
+        reach = _FILTER_ZEROS * max(1.0, self._step / self._out) / _ROLLOFF
+        self._context = (math.ceil(reach / self._step) + 1) * self._step
+        self._held_S, self._n_past = np.zeros(0, np.float32), 0
+
+    def push(self, samples_S: Samples, last: bool) -> Samples:
+        """What became known: all that lies a filter's reach before the end, or the rest."""
+        self._held_S = np.concatenate((self._held_S, samples_S))
+        known = self._held_S.size - (0 if last else self._context)
+        if not last:
+            known = max(self._n_past, known - known % self._step)
+        made_S = resample(self._held_S, *self._rates)
+        end = made_S.size if last else known * self._out // self._step
+        made_S = made_S[self._n_past * self._out // self._step : end]
+        begin = max(0, known - self._context)
+        begin -= begin % self._step
+        self._held_S, self._n_past = self._held_S[begin:], known - begin
+        return made_S
 
 
 def write_audio(

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import soundfile
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -89,3 +90,10 @@ def test_config_that_cannot_work_names_key_and_value():
         small_config(d_model=30)
     with pytest.raises(ValueError, match=r"lookahead_frames is -1, must be 0"):
         small_config(lookahead_frames=-1)
+
+
+def test_long_file_is_encoded_piece_by_piece_to_the_same_codes(tmp_path):
+    codec = small_codec(max_source_positions=100)  # segments of 2 s, 64 s at a time
+    samples_S = noise(RATE_HZ * 150 + 77)
+    soundfile.write(tmp_path / "long.wav", samples_S, RATE_HZ, subtype="FLOAT")
+    assert np.array_equal(codec.encode_file(tmp_path / "long.wav"), codec.encode([samples_S])[0])

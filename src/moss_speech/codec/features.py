@@ -6,13 +6,12 @@ Shapes: S samples · M mel bands · F mel frames (100 a second) · Q frequencies
 from collections.abc import Iterator
 from functools import cache
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 from transformers.audio_utils import mel_filter_bank
 
-from moss_speech.audio import AudioFormat, Samples
+from moss_speech.audio import AudioFormat, Samples, check_samples
 from moss_speech.codec.config import CodecConfig
 
 _POWER_FLOOR = 1e-10
@@ -31,16 +30,6 @@ def _mel_filters(n_mels: int, n_frequencies: int, sample_rate_hz: int) -> Tensor
 def n_codes(n_samples: int, form: AudioFormat) -> int:
     """Codes of so many samples: every begun code counts."""
     return -(-n_samples // form.samples_per_code)
-
-
-def check_samples(samples_S: Samples) -> None:
-    """`ValueError` unless it is mono float32 audio without NaN or infinity; may be empty."""
-    if samples_S.ndim != 1 or samples_S.dtype != np.float32:
-        raise ValueError(
-            f"audio is {samples_S.dtype} of shape {samples_S.shape}, must be float32 of shape (n,)"
-        )
-    if not np.isfinite(samples_S).all():
-        raise ValueError("audio holds NaN or infinite samples")
 
 
 def segments(samples_S: Samples, config: CodecConfig) -> Iterator[Samples]:

@@ -6,16 +6,17 @@ Shapes: S samples · N codes · U character frames · A alphabet with the blank.
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from moss_speech.audio import Samples
+from moss_speech.audio import Samples, read_blocks
 from moss_speech.codec.config import CodecConfig
 from moss_speech.codec.encoder import Encoder
-from moss_speech.codec.features import log_mel, pad_features, segments
+from moss_speech.codec.features import log_mel, n_codes, pad_features, segments
 from moss_speech.codec.readout import CtcReadout
 
 Codes = NDArray[np.int64]
@@ -50,28 +51,37 @@ class Codec:
 
         Raises `ValueError` with the position of a piece that is empty or not finite.
         """
-        pieces: list[tuple[int, Tensor]] = []
+        pieces: list[Samples] = []
+        ends: list[int] = []
         for i, samples_S in enumerate(audio):
             try:
-                parts = list(segments(samples_S, self.config))
+                pieces += segments(samples_S, self.config)
             except ValueError as error:
                 raise ValueError(f"audio {i}: {error}") from error
-            pieces += [(i, log_mel(part, self.config.audio_format)) for part in parts]
-        codes = self._encode_features([mel for _, mel in pieces])
-        return [
-            np.concatenate([c for (j, _), c in zip(pieces, codes, strict=True) if j == i])
-            for i in range(len(audio))
-        ]
+            ends.append(len(pieces))
+        codes = self._encode_segments(pieces)
+        begins = [0, *ends[:-1]]
+        return [np.concatenate(codes[b:e]) for b, e in zip(begins, ends, strict=True)]
 
-    def _encode_features(self, features: list[Tensor]) -> list[Codes]:
-        per_code = self.config.audio_format.frames_per_code
+    def encode_file(self, path: Path) -> Codes:
+        """Codes of an audio file of any length; a few segments are in memory at a time.
+
+        Raises `ValueError` naming what is wrong with the file (`audio.read_audio`).
+        """
+        form = self.config.audio_format
+        block_samples = _BATCH_CODES // self.config.segment_codes * self.config.segment_samples
+        blocks = read_blocks(path, form.sample_rate_hz, block_samples)
+        return np.concatenate([self.encode([block])[0] for block in blocks])
+
+    def _encode_segments(self, pieces: Sequence[Samples]) -> list[Codes]:
+        form, device = self.config.audio_format, self.encoder.codebook.weight.device
         codes: dict[int, Codes] = {}
-        for batch in _batches([mel.shape[-1] // per_code for mel in features]):
-            mel_BMF, codes_B = pad_features([features[i] for i in batch], per_code)
-            device = self.encoder.codebook.weight.device
+        for batch in _batches([n_codes(piece.size, form) for piece in pieces]):
+            mels = [log_mel(pieces[i], form) for i in batch]
+            mel_BMF, codes_B = pad_features(mels, form.frames_per_code)
             codes_BN = self.encoder.encode(mel_BMF.to(device), codes_B.to(device)).cpu().numpy()
             codes |= {i: codes_BN[k, : int(codes_B[k])] for k, i in enumerate(batch)}
-        return [codes[i] for i in range(len(features))]
+        return [codes[i] for i in range(len(pieces))]
 
     @torch.inference_mode()
     def log_probs(self, codes_N: Codes) -> Tensor:

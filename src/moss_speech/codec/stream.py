@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from moss_speech.audio import Samples
-from moss_speech.codec.features import check_samples, log_power, scaled
+from moss_speech.audio import Samples, check_samples
+from moss_speech.codec.features import log_power, scaled
 from moss_speech.codec.incremental import IncrementalEncoder
 from moss_speech.codec.model import Codec, Codes
 from moss_speech.codec.quantizer import half_norms, nearest
