@@ -4,17 +4,21 @@ Both become the encoder's own names, with `layer_norm.*` for Whisper's last norm
 codec does not have. The file format is described in docs/reference/codec-format.md.
 """
 
+import re
 import struct
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file
+from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from moss_speech.codec.config import PUBLISHED_CODEC, CodecConfig
 from moss_speech.codec.encoder import Encoder
+from moss_speech.storage import read_json
 
-_PREFIX = "model.encoder."
+_WEIGHTS = "model.safetensors"
+_PREFIX = re.compile(r"(model\.)?encoder\.")
+"""With and without the head that writes text, transformers names the encoder differently."""
 _HEAD_WIDTH = 64
 """Width of an attention head in every Whisper."""
 _FLOATS = {0: torch.float32, 4: torch.float16}
@@ -105,28 +109,50 @@ def _from_ctranslate2(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def read_whisper_encoder(folder: Path) -> dict[str, Tensor]:
-    """Encoder weights of a folder with model.bin (CTranslate2) or *.safetensors (transformers)."""
+    """Encoder weights in float32 of a folder with a model.bin or safetensors, whole or in shards.
+
+    The former is CTranslate2's, the latter transformers'. `ValueError` names what is absent.
+    """
     if (packed := folder / "model.bin").is_file():
         return _from_ctranslate2(read_ctranslate2(packed))
-    files = sorted(folder.glob("*.safetensors"))
-    if not files:
-        raise ValueError(f"{folder} has neither model.bin nor *.safetensors")
-    tensors = {name: value for file in files for name, value in load_file(file).items()}
-    return {
-        name.removeprefix(_PREFIX): value.float()
-        for name, value in tensors.items()
-        if name.startswith(_PREFIX)
-    }
+    return {k: v for file in _shards(folder) for k, v in _encoder_of(file).items()}
+
+
+def _shards(folder: Path) -> list[Path]:
+    """The safetensors files of a model; files of other precisions beside them are left out."""
+    if (index := folder / f"{_WEIGHTS}.index.json").is_file():
+        return [folder / name for name in sorted(set(read_json(index)["weight_map"].values()))]
+    if not (whole := folder / _WEIGHTS).is_file():
+        raise ValueError(f"{folder} has neither model.bin nor {_WEIGHTS}")
+    return [whole]
+
+
+def _encoder_of(path: Path) -> dict[str, Tensor]:
+    try:
+        with safe_open(path, "pt") as file:
+            names = {name: _PREFIX.match(name) for name in file.keys()}  # noqa: SIM118
+            return {
+                name[match.end() :]: file.get_tensor(name).float()
+                for name, match in names.items()
+                if match
+            }
+    except (SafetensorError, OSError) as error:
+        raise ValueError(f"{path} is not readable as safetensors: {error}") from error
 
 
 def whisper_config(
     weights: dict[str, Tensor], layers: int, codes: int, lookahead_frames: int
 ) -> CodecConfig:
     """Shape of a causal codec as wide as a Whisper; `ValueError` if it has fewer layers."""
+    for name in ("conv1.weight", "embed_positions.weight", "layers.0.fc1.weight"):
+        if name not in weights:
+            raise ValueError(f"the Whisper weights lack the encoder tensor {name}")
     theirs = len([name for name in weights if name.endswith("fc1.weight")])
     if not 1 <= layers <= theirs:
         raise ValueError(f"layers is {layers}, must be 1..{theirs}, which the start has")
     width, n_mels, _ = weights["conv1.weight"].shape
+    if width % _HEAD_WIDTH:
+        raise ValueError(f"the Whisper is {width} wide, must be a multiple of {_HEAD_WIDTH}")
     return CodecConfig(
         d_model=width,
         encoder_attention_heads=width // _HEAD_WIDTH,
