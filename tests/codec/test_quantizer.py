@@ -51,3 +51,14 @@ def test_dead_code_restarts_at_a_vector_of_the_batch():
 def test_code_use_counts_share_and_perplexity():
     use = code_use([np.array([0, 1]), np.array([0, 1])], n_codes=4)
     assert use == {"codes_used": 0.5, "perplexity": 2.0}
+
+
+def test_use_counts_what_was_taken_and_not_what_restarted():
+    table = nn.Embedding(4, 1)
+    table.weight.data = torch.tensor([[0.0], [1.0], [1000.0], [2000.0]])
+    book = EmaCodebook(table, decay=0.5, dead_below=0.1)
+    x_VD = torch.tensor([[0.0], [1.0]])
+    for _ in range(6):
+        book.update(x_VD, torch.tensor([0, 1]))  # others restart, and never win
+    assert book.use()["codes_used"] == 0.5
+    assert round(book.use()["perplexity"], 3) == 2.0

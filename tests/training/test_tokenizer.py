@@ -9,7 +9,7 @@ from moss_speech.codec.encoder import Encoder
 from moss_speech.codec.readout import ENGLISH, Alphabet, CtcReadout
 from moss_speech.corpus.items import Utterance
 from moss_speech.params.fit import FitParams
-from moss_speech.params.train_tokenizer import TrainTokenizer
+from moss_speech.params.train_tokenizer import Attention, TrainTokenizer
 from moss_speech.records import SilentTracker, Tracker
 from moss_speech.training.launch import Fit
 from moss_speech.training.tokenizer import freeze_bottom, train_tokenizer
@@ -45,6 +45,7 @@ P = TrainTokenizer(
     encoder_lr_ratio=0.5,
     distillation=1.0,
     commitment=0.25,
+    attention=None,
     kmeans_rounds=4,
     codebook_decay=0.9,
     dead_below=0.1,
@@ -64,11 +65,11 @@ def spoken(n_items: int) -> list[Spoken]:
     return [Spoken(torch.randn(80, 8 * n).half(), n, [1 + n % 7, 2, 3]) for n in lengths]
 
 
-def train(folder: Path, tracker: Tracker) -> tuple[Encoder, CtcReadout]:
+def train(folder: Path, tracker: Tracker, p: TrainTokenizer = P) -> tuple[Encoder, CtcReadout]:
     encoder = small_encoder(quantize_vocab_size=P.codes, lookahead_frames=16)
     torch.manual_seed(1)
     readout = CtcReadout(CONFIG.d_model, P.readout_width, Alphabet(ENGLISH))
-    train_tokenizer(encoder, readout, spoken(40), P, Fit(FIT, 1, folder, tracker))
+    train_tokenizer(encoder, readout, spoken(40), p, Fit(FIT, 1, folder, tracker))
     return encoder, readout
 
 
@@ -100,6 +101,39 @@ def test_killed_and_resumed_training_gives_equal_weights(tmp_path, curve, step, 
     for ours, theirs in zip(unbroken, resumed, strict=True):
         wanted, found = ours.state_dict(), theirs.state_dict()
         assert all(torch.equal(wanted[name], found[name]) for name in wanted)
+
+
+WITH_ATTENTION = P.model_copy(update={"attention": Attention(weight=0.5, layers=1)})
+
+
+def test_killed_and_resumed_training_with_attention_gives_equal_weights(tmp_path, unbroken):
+    whole = train(tmp_path / "whole", SilentTracker(), WITH_ATTENTION)
+    with pytest.raises(KilledError):
+        train(tmp_path / "broken", KillingTracker("train/", 4), WITH_ATTENTION)
+    resumed = train(tmp_path / "broken", SilentTracker(), WITH_ATTENTION)
+    for ours, theirs in zip(whole, resumed, strict=True):
+        wanted, found = ours.state_dict(), theirs.state_dict()
+        assert all(torch.equal(wanted[name], found[name]) for name in wanted)
+    plain, taught = unbroken[0].state_dict(), whole[0].state_dict()
+    assert not torch.equal(plain["layers.0.fc1.weight"], taught["layers.0.fc1.weight"])
+
+
+class NotingTracker(SilentTracker):
+    def __init__(self) -> None:
+        self.seen: dict[str, list[float]] = {}
+
+    def metrics(self, values: Mapping[str, float], step: int = 0) -> None:
+        for name, value in values.items():
+            self.seen.setdefault(name, []).append(value)
+
+
+def test_curves_hold_both_losses_and_the_use_of_the_codes(tmp_path):
+    tracker = NotingTracker()
+    train(tmp_path, tracker, WITH_ATTENTION)
+    for name in ("ctc", "attention", "teacher", "commit", "codes_used", "perplexity"):
+        assert len(tracker.seen[f"train/{name}"]) == FIT.steps // FIT.log_steps
+    assert all(0 < used <= 1 for used in tracker.seen["train/codes_used"])
+    assert all(1 <= n <= P.codes for n in tracker.seen["train/perplexity"])
 
 
 def test_training_moves_encoder_and_codebook_and_leaves_positions(unbroken):

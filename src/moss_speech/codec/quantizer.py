@@ -50,23 +50,20 @@ def kmeans(x_VD: Tensor, n_entries: int, rounds: int, generator: torch.Generator
 class EmaCodebook(nn.Module):
     """Moves the entries of a codebook towards the running mean of the vectors they take.
 
-    Its buffers are the published `ema_count` and `ema_weight`.
+    Two of its buffers are the published `ema_count` and `ema_weight`.
     """
 
     ema_count: Tensor
     ema_weight: Tensor
+    taken: Tensor
+    """Running count of each entry as a part of its fair share; a restart does not raise it."""
 
     def __init__(self, codebook: nn.Embedding, decay: float, dead_below: float) -> None:
         super().__init__()
         self.codebook, self.decay, self.dead_below = codebook, decay, dead_below
         self.register_buffer("ema_count", torch.ones(codebook.num_embeddings))
         self.register_buffer("ema_weight", codebook.weight.detach().clone())
-
-    def start(self, book_KD: Tensor) -> None:
-        """Begin from a k-means codebook."""
-        self.ema_count.fill_(1.0)
-        self.ema_weight.copy_(book_KD)
-        self.codebook.weight.data.copy_(book_KD)
+        self.register_buffer("taken", torch.zeros(codebook.num_embeddings))
 
     @torch.no_grad()
     def update(self, x_VD: Tensor, index_V: Tensor) -> None:
@@ -75,6 +72,7 @@ class EmaCodebook(nn.Module):
         keep = 1 - self.decay
         share_K = torch.bincount(index_V, minlength=n_entries) * (n_entries / len(index_V))
         sum_KD = torch.zeros_like(self.ema_weight).index_add_(0, index_V, x_VD.float())
+        self.taken.lerp_(share_K, keep)
         self.ema_count.lerp_(share_K, keep)
         self.ema_weight.lerp_(sum_KD * (n_entries / len(index_V)), keep)
         dead = (self.ema_count < self.dead_below).nonzero().flatten()[: len(x_VD)]
@@ -82,6 +80,11 @@ class EmaCodebook(nn.Module):
         self.ema_count[dead] = 1.0
         self.ema_weight[dead] = x_VD[fresh_V].float()
         self.codebook.weight.data.copy_(self.ema_weight / self.ema_count.clamp(min=1e-5)[:, None])
+
+    def use(self) -> dict[str, float]:
+        """Part of the entries that were taken lately at least as often as a living one must be."""
+        used = (self.taken > 0) & (self.taken >= self.dead_below)
+        return {"codes_used": float(used.double().mean()), "perplexity": perplexity(self.taken)}
 
 
 def perplexity(count_K: Tensor) -> float:

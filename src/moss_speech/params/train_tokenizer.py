@@ -4,10 +4,18 @@ from typing import Annotated
 
 from pydantic import Field
 
-from moss_speech.params.base import StageParams
+from moss_speech.params.base import Params, StageParams
 from moss_speech.params.fit import FitParams
 
 Ratio = Annotated[float, Field(ge=0, le=1)]
+
+
+class Attention(Params):
+    """A decoder with attention that reads the codes beside CTC while the encoder learns."""
+
+    weight: float = Field(gt=0, lt=1)
+    """Its part of the loss; CTC has the rest."""
+    layers: int = Field(ge=1, le=12)
 
 
 class TrainTokenizer(StageParams):
@@ -34,6 +42,8 @@ class TrainTokenizer(StageParams):
     distillation: float = Field(ge=0)
     """Weight of the distance to what the encoder gave before it was made causal."""
     commitment: float = Field(ge=0)
+    attention: Attention | None
+    """Null trains by CTC alone."""
     kmeans_rounds: int = Field(ge=1)
     codebook_decay: Ratio
     dead_below: Ratio

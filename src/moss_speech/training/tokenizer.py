@@ -3,8 +3,9 @@
 First the encoder as Whisper made it, with whole utterances in view, gives a vector for every
 80 ms of the training speech (once, kept). K-means on them starts the codebook, and a read-out
 learns to spell from their codes, which is cheap. Then the causal encoder learns by two signals:
-the distance to those vectors, and CTC through its own codes and the read-out, while the codebook
-follows as a running mean (docs/reference/codec-format.md).
+the distance to those vectors, and CTC through its own codes and the read-out (beside it, if wanted,
+a decoder with attention), while the codebook follows as a running mean
+(docs/reference/codec-format.md).
 
 Shapes: B batch · M mel bands · F mel frames · N codes · D width · V vectors.
 """
@@ -21,10 +22,11 @@ from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR
 
 from moss_speech.codec.encoder import Encoder
-from moss_speech.codec.quantizer import EmaCodebook, kmeans, nearest, perplexity
+from moss_speech.codec.quantizer import EmaCodebook, kmeans, nearest
 from moss_speech.codec.readout import BLANK, FRAMES_PER_CODE, CtcReadout
 from moss_speech.params.fit import FitParams
 from moss_speech.params.train_tokenizer import TrainTokenizer
+from moss_speech.training.attention_decoder import AttentionDecoder
 from moss_speech.training.launch import Fit, fit
 from moss_speech.training.optim import warmup_cosine
 from moss_speech.training.tokenizer_data import LengthBatches, Spoken, SpokenBatch, hear
@@ -80,6 +82,12 @@ class TokenizerTraining(pl.LightningModule):
         self.encoder, self.readout, self.p = encoder, readout, p
         self.codebook = EmaCodebook(encoder.codebook, p.codebook_decay, p.dead_below)
         self._spread = spread
+        self.attention = None
+        if p.attention is not None:
+            width, n_characters = p.readout_width, len(readout.alphabet)
+            self.attention = AttentionDecoder(
+                encoder.config.d_model, width, p.attention.layers, n_characters
+            )
         freeze_bottom(encoder, p.frozen_layers)
 
     def training_step(self, batch: SpokenBatch, _: int) -> Tensor:
@@ -93,15 +101,26 @@ class TokenizerTraining(pl.LightningModule):
         commitment = functional.mse_loss(x_VD, book_VD) / self._spread
         quantised_BND = torch.zeros_like(x_BND)
         quantised_BND[inside_BN] = x_VD + (book_VD - x_VD).detach()
-        ctc = ctc_loss(self.readout, quantised_BND, batch)
+        spelling = self._spelling(quantised_BND, batch)
         self.codebook.update(x_VD.detach(), index_V)
-        values = {"ctc": ctc.detach(), "teacher": distance.detach(), "commit": commitment.detach()}
-        self.log_dict({**values, "perplexity": perplexity(self.codebook.ema_count)})
-        return ctc + self.p.distillation * distance + self.p.commitment * commitment
+        self.log_dict({"teacher": distance.detach(), "commit": commitment.detach()})
+        self.log_dict(self.codebook.use())
+        return spelling + self.p.distillation * distance + self.p.commitment * commitment
+
+    def _spelling(self, x_BND: Tensor, batch: SpokenBatch) -> Tensor:
+        """Loss of the text by CTC, and by attention if there is a decoder."""
+        ctc = ctc_loss(self.readout, x_BND, batch)
+        self.log("ctc", ctc.detach())
+        if self.attention is None or self.p.attention is None:
+            return ctc
+        attention = self.attention(x_BND, batch.inside, batch.characters_BL, batch.n_characters_B)
+        self.log("attention", attention.detach())
+        return torch.lerp(ctc, attention, self.p.attention.weight)
 
     def configure_optimizers(self) -> Any:
         """AdamW; the encoder learns at a part of the read-out's rate."""
-        return _adamw([(self.encoder, self.p.encoder_lr_ratio), (self.readout, 1.0)], self.p.fit)
+        readers = [(m, 1.0) for m in (self.readout, self.attention) if m is not None]
+        return _adamw([(self.encoder, self.p.encoder_lr_ratio), *readers], self.p.fit)
 
     def _disturbed(self, mel_BMF: Tensor) -> Tensor:
         """Features with noise and time masks; every step is seeded by its number."""
