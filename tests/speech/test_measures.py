@@ -6,10 +6,9 @@ from hypothesis import strategies as st
 from moss_speech.audio import LISTENING, SPEAKING, resample
 from moss_speech.speech.loudness import SILENCE_LUFS, loudness_lufs
 from moss_speech.speech.quality import opinion
-from moss_speech.speech.speaker import MelStatistics, speaker_vector
-from moss_speech.speech.vad import VadStream, speech_spans
+from moss_speech.speech.vad import VadStream, speech_only, speech_spans
 from moss_speech.speech.voices.base import Manner
-from moss_speech.speech.voices.programs import EspeakNG, Flite
+from moss_speech.speech.voices.programs import Flite
 
 HZ = LISTENING.sample_rate_hz
 
@@ -31,6 +30,14 @@ def test_silence_and_a_hum_hold_no_speech():
     assert speech_spans(np.zeros(HZ, np.float32)) == []
     hum = 0.1 * np.sin(2 * np.pi * 100 * np.arange(HZ) / HZ)
     assert speech_spans(hum.astype(np.float32)) == []
+
+
+def test_speech_only_leaves_pauses_out_and_keeps_what_is_no_speech(said):
+    spans = speech_spans(said)
+    seconds = sum(span.end_s - span.start_s for span in spans)
+    assert len(speech_only(said)) / HZ == pytest.approx(seconds, abs=0.01)
+    silence = np.zeros(HZ, np.float32)
+    assert np.array_equal(speech_only(silence), silence)
 
 
 @settings(deadline=None, max_examples=15)
@@ -55,19 +62,3 @@ def test_noise_lowers_the_opinion_of_a_clip(said):
     assert 1 <= noisy.overall < clean.overall <= 5
     with pytest.raises(ValueError, match="0 samples"):
         opinion(said[:0])
-
-
-def test_vectors_tell_voices_apart_and_ignore_level():
-    texts = ("what color is grass", "the opposite of summer is winter", "please name the number")
-    voices = {"rms": Flite(), "slt": Flite(), "en-us+f4": EspeakNG()}
-    vectors = {
-        name: [speaker_vector(s.say(text, name, Manner())) for text in texts]
-        for name, s in voices.items()
-    }
-    within = [np.linalg.norm(v[0] - other) for v in vectors.values() for other in v[1:]]
-    means = [np.mean(v, axis=0) for v in vectors.values()]
-    across = [np.linalg.norm(a - b) for i, a in enumerate(means) for b in means[:i]]
-    assert max(within) < min(across)
-    quiet = speaker_vector(0.1 * voices["rms"].say(texts[0], "rms", Manner()))
-    assert quiet.shape == (MelStatistics.width,)
-    np.testing.assert_allclose(quiet, vectors["rms"][0], atol=0.1)

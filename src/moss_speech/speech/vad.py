@@ -63,3 +63,11 @@ def speech_spans(samples_S: Samples, threshold: float = 0.5) -> list[Span]:
         Span(float(a * WINDOW_S), float(min((b + 1) * WINDOW_S, end_s)))
         for a, b in zip(firsts, lasts, strict=True)
     ]
+
+
+def speech_only(samples_S: Samples) -> Samples:
+    """The stretches of speech in samples at 16 kHz, joined; all samples if there are none."""
+    rate_hz = LISTENING.sample_rate_hz
+    spans = speech_spans(samples_S)
+    parts = [samples_S[int(s.start_s * rate_hz) : int(s.end_s * rate_hz)] for s in spans]
+    return np.concatenate(parts) if parts else samples_S
