@@ -8,6 +8,7 @@ import torch
 from moss_speech.bundle import Bundle
 from moss_speech.inference.engine import Engine
 from moss_speech.inference.turns import QuestionError, Turn
+from moss_speech.inference.voices import store, with_added_voices
 from moss_speech.lm.slots import Decoding
 from moss_speech.registry.fetch import find_model
 from moss_speech.settings import Settings
@@ -34,7 +35,7 @@ def load_runtime(chosen: Settings) -> Runtime:
     """Everything that the routes need, ready to answer."""
     torch.set_num_threads(chosen.threads)
     found = find_model(chosen.model)
-    bundle = Bundle.open(found.folder)
+    bundle = with_added_voices(Bundle.open(found.folder), store())
     decoding = Decoding(static=chosen.compiler is not None, compiler=chosen.compiler)
     engine = Engine(bundle, decoding=decoding)
     warm_up(engine)

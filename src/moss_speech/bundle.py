@@ -45,14 +45,28 @@ class ModelFolders:
 
 
 @dataclass(frozen=True)
-class Bundle:
+class SpeechParts:
+    """What makes codes of speech and speech of codes: all of a model but its language model."""
+
+    codec: Codec
+    decoder: SpeechDecoder
+    voices: dict[str, Voice]
+
+    @classmethod
+    def open(cls, folder: Path) -> "SpeechParts":
+        """Verify a bundle and load its codec, decoder and voices.
+
+        Raises `ValueError` naming the file or parts that do not fit.
+        """
+        return _speech_parts(folder, verify_bundle(folder))
+
+
+@dataclass(frozen=True)
+class Bundle(SpeechParts):
     """An opened model: all parts fit each other."""
 
     lm: LayerSplitLM
     tokenizer: TextTokenizer
-    codec: Codec
-    decoder: SpeechDecoder
-    voices: dict[str, Voice]
     card: Card
     digest: str
     """SHA-256 of card.json, which seals every other file."""
@@ -61,34 +75,39 @@ class Bundle:
     def open(cls, folder: Path) -> "Bundle":
         """Verify a bundle and load it; `ValueError` names the file or parts that do not fit."""
         card = verify_bundle(folder)
-        decoder = load_speech_decoder(folder / _FLOW, folder / _VOCODER)
         bundle = cls(
+            **vars(_speech_parts(folder, card)),
             lm=load_lm(folder / _LM),
             tokenizer=load_tokenizer(folder / _LM),
-            codec=load_codec(folder / _CODEC),
-            decoder=decoder,
-            voices={v: load_voice(folder / _VOICES / v, decoder.flow.config) for v in card.voices},
             card=card,
             digest=file_digest(folder / CARD),
         )
-        _check_parts(bundle, folder)
+        if (n_codes := bundle.codec.config.n_codes) != bundle.lm.config.n_codes:
+            raise ValueError(
+                f"{folder}: the codec has {n_codes} codes, "
+                f"the language model {bundle.lm.config.n_codes}; must be equal"
+            )
         return bundle
 
 
-def _check_parts(bundle: Bundle, folder: Path) -> None:
-    codec, flow, lm = bundle.codec, bundle.decoder.flow.config, bundle.lm.config
-    if not codec.config.n_codes == flow.n_codes == lm.n_codes:
+def _speech_parts(folder: Path, card: Card) -> SpeechParts:
+    codec = load_codec(folder / _CODEC)
+    decoder = load_speech_decoder(folder / _FLOW, folder / _VOCODER)
+    flow = decoder.flow.config
+    if codec.config.n_codes != flow.n_codes:
         raise ValueError(
-            f"{folder}: the codec has {codec.config.n_codes} codes, the decoder {flow.n_codes}, "
-            f"the language model {lm.n_codes}; must be equal"
+            f"{folder}: the codec has {codec.config.n_codes} codes, "
+            f"the decoder {flow.n_codes}; must be equal"
         )
     if flow.codec_digest != codec.digest:
         raise ValueError(
             f"{folder}: the decoder was trained on codec {flow.codec_digest[:12]!r}, "
             f"the codec is {codec.digest[:12]!r}"
         )
-    if not bundle.voices:
+    if not card.voices:
         raise ValueError(f"{folder} holds 0 voices, must hold at least 1")
+    voices = {name: load_voice(folder / _VOICES / name, flow) for name in card.voices}
+    return SpeechParts(codec, decoder, voices)
 
 
 def _copy_model(source: Path, target: Path) -> None:
@@ -105,9 +124,8 @@ def write_bundle(out: Path, models: ModelFolders, voices: list[Voice], about: Ab
         _copy_model(models.codec, folder / _CODEC)
         _copy_model(models.decoder, folder / _FLOW)
         _copy_model(models.vocoder, folder / _VOCODER)
-        rate_hz = load_speech_decoder(models.decoder, models.vocoder).format.sample_rate_hz
         for voice in voices:
-            save_voice(voice, folder / _VOICES / voice.name, rate_hz)
+            save_voice(voice, folder / _VOICES / voice.name)
         files = {
             name: Sealed(bytes=path.stat().st_size, sha256=file_digest(path))
             for name, path in files_of(folder).items()

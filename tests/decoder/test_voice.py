@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from moss_speech.audio import resample
 from moss_speech.decoder.mel import log_mel
 from moss_speech.decoder.voice import load_voice, make_voice, save_voice
 from moss_speech.storage import read_json, write_json
@@ -53,9 +54,39 @@ def test_codes_and_mel_cover_the_same_whole_codes():
     assert np.array_equal(one.mel, full[: len(one.mel)])
 
 
+class Ears:
+    """Remembers what it was given to encode."""
+
+    def encode(self, audio):
+        self.heard = audio[0]
+        return LoudnessEncoder().encode(audio)
+
+
+def test_codes_are_made_of_the_prompt_resampled_once():
+    """A detour over the decoder's 24 kHz changes what the codec hears."""
+    ears, prompt = Ears(), resample(tone(2), 24000, 44100)
+    one = make_voice("tone", prompt, ears, CONFIG, rights=RIGHTS, prompt_hz=44100)
+    direct, detour = resample(prompt, 44100, 16000), resample(tone(2), 24000, 16000)
+    assert np.array_equal(ears.heard, direct)
+    assert direct.shape != detour.shape or not np.array_equal(direct, detour)
+    spoken = resample(prompt, 44100, 24000)
+    full = log_mel(torch.from_numpy(spoken)[None], CONFIG.format)[0].T.numpy()
+    assert np.array_equal(one.mel, full[: len(one.mel)])
+
+
+def test_a_prompt_is_kept_at_its_own_rate_with_its_text(tmp_path):
+    prompt = resample(tone(1.5), 24000, 44100)
+    one = make_voice(
+        "tone", prompt, LoudnessEncoder(), CONFIG, rights=RIGHTS, prompt_hz=44100, text="la la"
+    )
+    save_voice(one, tmp_path / "tone")
+    back = load_voice(tmp_path / "tone", CONFIG)
+    assert (back.prompt_hz, back.text, back.prompt.size) == (44100, "la la", prompt.size)
+
+
 def test_a_saved_voice_comes_back_equal_with_its_rights(tmp_path):
     one = made(tone(1.5))
-    save_voice(one, tmp_path / "tone", 24000)
+    save_voice(one, tmp_path / "tone")
     back = load_voice(tmp_path / "tone", CONFIG)
     assert back.rights == RIGHTS
     for part in ("codes", "mel", "speaker"):
@@ -64,7 +95,7 @@ def test_a_saved_voice_comes_back_equal_with_its_rights(tmp_path):
 
 
 def test_a_voice_of_another_codec_is_refused(tmp_path):
-    save_voice(made(tone(1.5)), tmp_path / "tone", 24000)
+    save_voice(made(tone(1.5)), tmp_path / "tone")
     other = CONFIG.model_copy(update={"codec_digest": "other"})
     with pytest.raises(ValueError, match="make the voice anew"):
         load_voice(tmp_path / "tone", other)
@@ -72,14 +103,14 @@ def test_a_voice_of_another_codec_is_refused(tmp_path):
 
 @pytest.mark.parametrize("missing", ["voice.json", "voice.safetensors", "prompt.flac"])
 def test_a_voice_folder_with_a_missing_part_is_refused(tmp_path, missing):
-    save_voice(made(tone(1.5)), tmp_path / "tone", 24000)
+    save_voice(made(tone(1.5)), tmp_path / "tone")
     (tmp_path / "tone" / missing).unlink()
     with pytest.raises(ValueError, match="tone"):
         load_voice(tmp_path / "tone", CONFIG)
 
 
 def test_a_voice_without_consent_is_refused(tmp_path):
-    save_voice(made(tone(1.5)), tmp_path / "tone", 24000)
+    save_voice(made(tone(1.5)), tmp_path / "tone")
     about = read_json(tmp_path / "tone" / "voice.json")
     write_json(tmp_path / "tone" / "voice.json", about | {"consent": ""})
     with pytest.raises(ValueError, match="consent"):

@@ -1,4 +1,4 @@
-"""Commands that train, judge, ask and serve; those on models are in files of their own."""
+"""Commands that train, judge, ask and serve; the others are in modules by what they act on."""
 
 import json
 import os
@@ -9,9 +9,9 @@ from typing import Annotated, Any
 
 import typer
 
-from moss_speech.cli import checkpoints, codec, plan
+from moss_speech.cli import checkpoints, codec, plan, voices
 from moss_speech.cli.errors import plain_errors
-from moss_speech.cli.options import Json
+from moss_speech.cli.options import Json, Model, Voice
 from moss_speech.settings import child_environment, settings, switch_off_telemetry
 
 app = typer.Typer(no_args_is_help=True, help="Train, judge, promote and serve speech models.")
@@ -19,6 +19,7 @@ data_app = typer.Typer(no_args_is_help=True, help="Look at recordings before the
 report_app = typer.Typer(no_args_is_help=True, help="Figures of evaluations.")
 app.add_typer(data_app, name="data")
 app.add_typer(report_app, name="report")
+app.add_typer(voices.app, name="voice")
 app.add_typer(checkpoints.app)
 app.add_typer(codec.app)
 app.add_typer(plan.app)
@@ -85,7 +86,8 @@ def _reproduce(stage: str, force: bool) -> None:
 def ask(
     question: Annotated[Path, typer.Argument(help="A spoken question, WAV or FLAC")],
     answer: Annotated[Path | None, typer.Argument(help="Spoken answer; text if left out")] = None,
-    model: Annotated[str, typer.Option(help="Registry address or bundle folder")] = "",
+    model: Model = "",
+    voice: Voice = None,
     seed: Annotated[int, typer.Option(min=0)] = 0,
     as_json: Json = False,
 ) -> None:
@@ -95,7 +97,7 @@ def ask(
     from moss_speech.inference.ask import ask as ask_model
     from moss_speech.registry.fetch import fetch_model
 
-    result = ask_model(fetch_model(model or settings().model), question, answer, seed)
+    result = ask_model(fetch_model(model or settings().model), question, answer, voice, seed)
     reply = result.reply
     if as_json:
         timings, usage = asdict(reply.timings), asdict(reply.usage)

@@ -1,7 +1,7 @@
 """A voice: what the decoder needs to speak like someone, made once from a prompt recording.
 
 A voice folder holds `prompt.flac`, `voice.safetensors` (codes, mel, speaker) and `voice.json`
-(name, licence, consent, the digest of the codec that made the codes).
+(name, text, licence, consent, the digest of the codec that made the codes).
 Shapes: S samples · N codes · T mel frames · M mel bands · K speaker width.
 """
 
@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
+import soundfile
 import torch
 from numpy.typing import NDArray
-from pydantic import Field, ValidationError
+from pydantic import Field
 from safetensors.numpy import load_file, save_file
 
 from moss_speech.audio import LISTENING, Samples, read_audio, resample, write_audio
@@ -58,14 +59,22 @@ class Voice:
     """Log mel [4 * N, M]."""
     speaker: NDArray[np.float32]
     prompt: Samples
+    prompt_hz: int
+    """Rate of the prompt, as it was recorded."""
+    text: str
+    """What the prompt says; empty if unknown."""
     rights: Rights
     codec_digest: str
 
 
-def check_prompt(name: str, prompt_S: Samples, sample_rate_hz: int) -> None:
-    """Raise `ValueError` for a prompt that is too short or long, silent, clipped or not finite."""
+def check_name(name: str) -> None:
+    """Raise `ValueError` for a name that is no plain folder name."""
     if not _NAME.fullmatch(name):
         raise ValueError(f"voice name {name!r}, must be 1..64 of a-z 0-9 _ - (no - _ first)")
+
+
+def check_prompt(name: str, prompt_S: Samples, sample_rate_hz: int) -> None:
+    """Raise `ValueError` for a prompt that is too short or long, silent, clipped or not finite."""
     duration_s = prompt_S.size / sample_rate_hz
     if not MIN_S <= duration_s <= MAX_S:
         raise ValueError(f"voice {name}: prompt of {duration_s:.2f} s, must be {MIN_S}..{MAX_S} s")
@@ -86,53 +95,69 @@ def make_voice(
     *,
     rights: Rights,
     speaker_K: NDArray[np.float32] | None = None,
+    prompt_hz: int | None = None,
+    text: str = "",
 ) -> Voice:
-    """Compute everything of a voice from a prompt at the decoder's sample rate.
+    """Compute everything of a voice from a prompt at `prompt_hz`, else the decoder's sample rate.
 
-    `speaker_K` is needed where the config says that it is given (CAM++ as published).
+    Codes and mel are each resampled from the prompt itself: a detour over the other's rate
+    changes codes. `speaker_K` is needed where the config says that it is given (CAM++ as
+    published).
     """
     rate_hz = config.format.sample_rate_hz
-    check_prompt(name, prompt_S, rate_hz)
-    codes_N = codec.encode([resample(prompt_S, rate_hz, LISTENING.sample_rate_hz)])[0]
-    codes_N = codes_N[: prompt_S.size // config.format.samples_per_code]
-    mel_TM = log_mel(torch.from_numpy(prompt_S)[None], config.format)[0].T
+    prompt_hz = prompt_hz or rate_hz
+    check_name(name)
+    check_prompt(name, prompt_S, prompt_hz)
+    spoken_S = resample(prompt_S, prompt_hz, rate_hz)
+    codes_N = codec.encode([resample(prompt_S, prompt_hz, LISTENING.sample_rate_hz)])[0]
+    codes_N = codes_N[: spoken_S.size // config.format.samples_per_code]
+    mel_TM = log_mel(torch.from_numpy(spoken_S)[None], config.format)[0].T
     mel_TM = mel_TM[: len(codes_N) * config.format.frames_per_code].contiguous()
     if config.speaker == "mel-statistics":
         speaker_K = np.asarray(mel_statistics(mel_TM).numpy(), np.float32)
     if speaker_K is None or speaker_K.shape != (config.speaker_width,):
         got = None if speaker_K is None else speaker_K.shape
         raise ValueError(f"voice {name}: speaker vector {got}, must be ({config.speaker_width},)")
-    return Voice(name, codes_N, mel_TM.numpy(), speaker_K, prompt_S, rights, config.codec_digest)
+    about = (prompt_S, prompt_hz, text, rights, config.codec_digest)
+    return Voice(name, codes_N, mel_TM.numpy(), speaker_K, *about)
 
 
-def save_voice(voice: Voice, folder: Path, sample_rate_hz: int) -> None:
+def save_voice(voice: Voice, folder: Path) -> None:
     """Write a voice folder, whole or not at all."""
     tensors = {"codes": voice.codes, "mel": voice.mel, "speaker": voice.speaker}
     with fresh_dir(folder) as out:
         save_file(
             {k: np.ascontiguousarray(v) for k, v in tensors.items()}, out / "voice.safetensors"
         )
-        write_audio(out / "prompt.flac", voice.prompt, sample_rate_hz)
-        about = {"name": voice.name, "codec_digest": voice.codec_digest}
+        write_audio(out / "prompt.flac", voice.prompt, voice.prompt_hz)
+        about = {"name": voice.name, "text": voice.text, "codec_digest": voice.codec_digest}
         write_json(out / "voice.json", about | voice.rights.model_dump())
 
 
 class _About(Rights):
     name: str
+    text: str = ""
     codec_digest: str
 
 
-def load_voice(folder: Path, config: FlowConfig) -> Voice:
-    """Read a voice folder; `ValueError` if a part is missing, damaged or of another model."""
+def read_voice(folder: Path) -> Voice:
+    """Read a voice folder of any model; `ValueError` if a part is missing or damaged."""
     try:
         about = _About.model_validate_json((folder / "voice.json").read_bytes())
         tensors = load_file(folder / "voice.safetensors")
         codes_N, mel_TM, speaker_K = tensors["codes"], tensors["mel"], tensors["speaker"]
-    except (OSError, ValidationError, KeyError, ValueError) as error:
+        prompt_hz = soundfile.info(folder / "prompt.flac").samplerate
+    except (OSError, soundfile.SoundFileError, KeyError, ValueError) as error:
         raise ValueError(f"{folder} is no voice: {error}") from error
-    prompt_S = read_audio(folder / "prompt.flac", config.format.sample_rate_hz)
+    prompt_S = read_audio(folder / "prompt.flac", prompt_hz)
     rights = Rights(licence=about.licence, consent=about.consent)
-    voice = Voice(about.name, codes_N, mel_TM, speaker_K, prompt_S, rights, about.codec_digest)
+    made_by = (prompt_S, prompt_hz, about.text, rights, about.codec_digest)
+    return Voice(about.name, codes_N, mel_TM, speaker_K, *made_by)
+
+
+def load_voice(folder: Path, config: FlowConfig) -> Voice:
+    """Read a voice folder; `ValueError` if a part is missing, damaged or of another model."""
+    voice = read_voice(folder)
     check_voice(voice, config)
     return voice
 

@@ -10,7 +10,8 @@ from moss_speech.audio import LISTENING, write_audio
 from moss_speech.bundle import Bundle
 from moss_speech.inference.engine import Engine
 from moss_speech.inference.questions import read_question
-from moss_speech.inference.turns import Reply, Turn
+from moss_speech.inference.turns import Output, Reply, Turn
+from moss_speech.inference.voices import store, with_added_voices
 from moss_speech.settings import settings
 from moss_speech.storage import write_bytes
 
@@ -23,11 +24,14 @@ class AskResult:
     answer: Path | None
 
 
-def ask(model: Path, question: Path, answer: Path | None, seed: int = 0) -> AskResult:
+def ask(
+    model: Path, question: Path, answer: Path | None, voice: str | None = None, seed: int = 0
+) -> AskResult:
     """Ask the bundle in folder `model` a recorded question.
 
-    The answer is spoken into the file `answer` (its ending chooses WAV or FLAC), or is text if
-    there is none. Raises `ValueError` for a bundle or question that cannot be used.
+    The answer is spoken into the file `answer` (its ending chooses WAV or FLAC) by one of the
+    model's voices or an added one, or is text if there is no file. Raises `ValueError` for a
+    bundle, question or voice that cannot be used.
     """
     if answer is not None and answer.suffix.lower() not in (".wav", ".flac"):
         raise ValueError(f"{answer} ends in {answer.suffix!r}, must end in .wav or .flac")
@@ -35,8 +39,9 @@ def ask(model: Path, question: Path, answer: Path | None, seed: int = 0) -> AskR
         raise ValueError(f"{question} is missing")
     torch.set_num_threads(settings().threads)
     turn = Turn("user", audio=read_question(question), sample_rate_hz=LISTENING.sample_rate_hz)
-    engine = Engine(Bundle.open(model))
-    reply = engine.reply([turn], "text" if answer is None else "audio", seed=seed)
+    engine = Engine(with_added_voices(Bundle.open(model), store()))
+    output: Output = "text" if answer is None else "audio"
+    reply = engine.reply([turn], output, seed=seed, voice=voice)
     if answer is not None:
         file = io.BytesIO()
         write_audio(file, reply.audio, reply.sample_rate_hz, format=answer.suffix[1:].upper())

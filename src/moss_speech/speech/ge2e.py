@@ -2,7 +2,8 @@
 
 Resemble AI's weights (asset `ge2e`); the front end is written anew after their published
 settings: power mel spectrogram, not its logarithm, of level speech.
-Shapes: S samples · F frames of 10 ms · M mel bands · P windows of 1.6 s · K vector width.
+Shapes: S samples (clips at 24 kHz, within at 16 kHz) · F frames of 10 ms · M mel bands ·
+P windows of 1.6 s · K vector width.
 """
 
 from functools import cache
@@ -68,20 +69,23 @@ class Ge2e:
         self._network.load_state_dict({name: saved["model_state"][name] for name in own})
 
     def __call__(self, samples_S: Samples) -> Vector:
-        """Mean of the windows' vectors, float32 [256] of length 1."""
-        mean_K = self.windows(samples_S).mean(axis=0)
-        return np.asarray(mean_K / np.linalg.norm(mean_K), np.float32)
+        """Mean of the windows' vectors, float32 [256] of length 1.
 
-    @torch.inference_mode()
-    def windows(self, samples_S: Samples) -> Vector:
-        """Unit vectors of overlapping windows of the speech in a clip at 24 kHz, [P, 256].
-
-        A clip with less speech than a window gives one. Raises `ValueError` for an empty clip.
+        Raises `ValueError` for an empty clip.
         """
         if samples_S.size == 0:
             raise ValueError("clip holds 0 samples, must hold at least 1")
         heard_S = resample(samples_S, SPEAKING.sample_rate_hz, LISTENING.sample_rate_hz)
-        speech_S = speech_only(heard_S)
+        mean_K = self.windows(heard_S).mean(axis=0)
+        return np.asarray(mean_K / np.linalg.norm(mean_K), np.float32)
+
+    @torch.inference_mode()
+    def windows(self, samples_S: Samples) -> Vector:
+        """Unit vectors of overlapping windows of the speech in a clip at 16 kHz, [P, 256].
+
+        A clip with less speech than a window gives one.
+        """
+        speech_S = speech_only(samples_S)
         level = float(np.sqrt(np.mean(np.square(speech_S, dtype=np.float64))))
         mel_FM = power_mel(np.asarray(speech_S * (LEVEL / max(level, 1e-6)), np.float32))
         missing = max(0, WINDOW_FRAMES - len(mel_FM))
