@@ -37,11 +37,17 @@ install_programs() {
 
 free_gb() { df -Pk . | awk 'NR == 2 { print int($4 / 1000000) }'; }
 
+# one of the measures of sound is built from C
+can_compile() {
+  command -v cc >/dev/null && "$1" -c 'import os, sys, sysconfig as s; sys.exit(not os.path.isfile(s.get_path("include") + "/Python.h"))'
+}
+
 install_packages() {
   [ "$(free_gb)" -ge 8 ] || fail "$(free_gb) GB free here, the packages need 8 GB"
   local python
   python="$(find_python)" || fail "Python 3.11 is needed; install it or name it: make PYTHON=/path/to/python3.11"
   .venv/bin/python -c '' 2>/dev/null || "$python" -m venv --clear .venv
+  if can_compile "$python"; then extras+=",measures"; else echo "setup: no C compiler or no Python.h here, the measure PESQ is left out"; fi
   local started=$SECONDS
   echo "setup: installing the packages of constraints.txt into .venv (a few minutes)"
   .venv/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt uv pip
