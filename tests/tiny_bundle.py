@@ -89,6 +89,7 @@ def _codec(folder: Path) -> None:
         encoder_causal_convolution=True,
         encoder_causal_attention=True,
         lookahead_frames=0,
+        window_frames=None,
     )
     folder.mkdir()
     save_codec(folder, Encoder(config), None)
