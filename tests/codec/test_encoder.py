@@ -69,6 +69,10 @@ def test_empty_and_nan_audio_is_refused_by_position(bad):
         small_codec().encode([noise(2000), bad])
 
 
+def test_no_audio_has_no_codes():
+    assert small_codec().encode([]) == []
+
+
 def test_published_size_has_the_published_tensors():
     with torch.device("meta"):
         encoder = Encoder(PUBLISHED_CODEC)

@@ -6,6 +6,7 @@ Shapes: S samples · N codes · U character frames · A alphabet with the blank.
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -52,16 +53,15 @@ class Codec:
         Raises `ValueError` with the position of a piece that is empty or not finite.
         """
         pieces: list[Samples] = []
-        ends: list[int] = []
+        borders = [0]
         for i, samples_S in enumerate(audio):
             try:
                 pieces += segments(samples_S, self.config)
             except ValueError as error:
                 raise ValueError(f"audio {i}: {error}") from error
-            ends.append(len(pieces))
+            borders.append(len(pieces))
         codes = self._encode_segments(pieces)
-        begins = [0, *ends[:-1]]
-        return [np.concatenate(codes[b:e]) for b, e in zip(begins, ends, strict=True)]
+        return [np.concatenate(codes[begin:end]) for begin, end in pairwise(borders)]
 
     def encode_file(self, path: Path) -> Codes:
         """Codes of an audio file of any length; a few segments are in memory at a time.
