@@ -6,6 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
+from moss_speech.audio import SPEAKING
+from moss_speech.decoder.config import vocoder_config
+from moss_speech.decoder.convert import PUBLISHED_SHAPES
+from moss_speech.decoder.load import new_vocoder
 from moss_speech.decoder.mel import LOG_FLOOR
 from moss_speech.decoder.vocoder.base import Vocoder, keep
 from tests.decoder.networks import hift, vocoder
@@ -119,3 +123,15 @@ def test_an_hour_old_stream_still_sounds_the_same():
     old = {**state, "frames": state["frames"] + 900 * period}
     young, aged = (net.step(MEL[:1, :, 7:], s)[0] for s in (state, old))
     assert torch.equal(young, aged)
+
+
+@pytest.mark.slow
+@torch.no_grad()
+def test_published_size_streams_as_the_whole():
+    net = new_vocoder(vocoder_config(PUBLISHED_SHAPES.hift, SPEAKING)).eval()
+    state, pieces = net.start(2), []
+    for piece in flushed(net, MEL[:2]).split([4, 1, 7, 20, 19], -1):
+        made, state = net.step(piece, state)
+        pieces.append(made)
+    streamed = torch.cat(pieces, -1)[:, net.latency_samples :][:, : N_FRAMES * 480]
+    assert (streamed - net(MEL[:2])).abs().max() < TOLERANCE

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import weight_norm
 
-from moss_speech.decoder.config import HiftConfig
 from moss_speech.decoder.vocoder.signals import Run, Signal, convolve
+from moss_speech.params.decoder import HiftShape
 
 SNAKE_FLOOR = 1e-9
 
@@ -24,7 +24,7 @@ def left_of(conv: nn.Conv1d, ahead: int | None) -> int:
 class ResBlock(nn.Module):
     """One pair of convolutions a dilation: x + plain(snake(dilated(snake(x))))."""
 
-    def __init__(self, config: HiftConfig, width: int, kernel: int) -> None:
+    def __init__(self, config: HiftShape, width: int, kernel: int) -> None:
         super().__init__()
         self._ahead = None if config.lookahead_frames is None else 0
         dilations = config.dilations

@@ -107,4 +107,6 @@ class Source(nn.Module):
         sines_SNH = SINE_AMPLITUDE * (2 * math.pi * (cycles_SNH % 1)).float().sin()
         level_SN1 = VOICED_NOISE * voiced_SN1 + UNVOICED_NOISE * (1 - voiced_SN1)
         mixed_SNH = sines_SNH * voiced_SN1 + level_SN1 * noise_SNH
-        return torch.tanh(self.l_linear(mixed_SNH)).mT
+        weight_1H, bias = self.l_linear.weight, self.l_linear.bias
+        summed_SN1 = (mixed_SNH * weight_1H[0]).sum(-1, keepdim=True)  # no product in bf16
+        return torch.tanh(summed_SN1 + bias).mT
