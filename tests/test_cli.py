@@ -32,6 +32,7 @@ def test_help_lists_every_command() -> None:
         "ask",
         "serve",
         "plan",
+        "probe-codec",
         "report",
         "doctor",
         "export",

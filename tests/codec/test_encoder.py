@@ -39,7 +39,7 @@ def test_future_beyond_the_lookahead_changes_no_code(lookahead, code, seed):
     changed = mel_BMF.clone()
     seen_frames = (code + 1) * 4 + lookahead * encoder.config.quantize_position
     changed[..., seen_frames * 2 :] += 1.0
-    before, after = encoder.encode(mel_BMF, codes_B), encoder.encode(changed, codes_B)
+    before, after = encoder(mel_BMF, codes_B), encoder(changed, codes_B)
     assert torch.equal(before[:, : code + 1], after[:, : code + 1])
 
 

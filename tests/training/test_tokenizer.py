@@ -14,7 +14,7 @@ from moss_speech.records import SilentTracker, Tracker
 from moss_speech.training.launch import Fit
 from moss_speech.training.tokenizer import freeze_bottom, train_tokenizer
 from moss_speech.training.tokenizer_data import LengthBatches, Spoken, by_length, can_be_spelt
-from moss_speech.training.tokenizer_report import dev_sets
+from moss_speech.training.tokenizer_report import held_out
 from tests.codec.small import small_config, small_encoder
 
 FIT = FitParams(
@@ -189,13 +189,22 @@ def test_text_that_ctc_cannot_write_is_left_out():
     assert not can_be_spelt(utterance("too many words for this", duration_s=0.2), alphabet, form)
 
 
-def test_test_utterances_are_in_no_dev_set():
+@pytest.mark.parametrize(("split", "other"), [("dev", "test"), ("test", "dev")])
+def test_held_out_sets_hold_one_split_and_nothing_that_is_trained_on(split, other):
     splits = ("train", "dev", "test")
     every = [
-        dataclasses.replace(utterance("a"), voice_split=v, text_split=t)
+        dataclasses.replace(utterance("a"), voice_split=v, text_split=t, role=role)
         for v in splits
         for t in splits
+        for role in ("question", "human")
     ]
-    chosen = [u for us in dev_sets(every).values() for u in us]
-    assert len(chosen) == 3
-    assert all("test" not in (u.voice_split, u.text_split) for u in chosen)
+    sets = held_out(every, split)
+    assert {name: len(us) for name, us in sets.items()} == {
+        "voice": 2,
+        "wording": 2,
+        "both": 1,
+        "human": 1,
+    }
+    chosen = [u for us in sets.values() for u in us]
+    assert all(other not in (u.voice_split, u.text_split) for u in chosen)
+    assert not any(u.for_training for u in chosen)

@@ -38,7 +38,7 @@ class CodecConfig:
     """False lets every frame see the whole segment, as Whisper does."""
     lookahead_frames: int
     """Own key, 0 as published: how far ahead each causal layer sees; layers add up."""
-    window_frames: int | None
+    window_frames: int | None = None
     """Own key, null as published: a causal layer sees so many frames up to its own, or all."""
 
     def __post_init__(self) -> None:
@@ -147,6 +147,5 @@ PUBLISHED_CODEC = CodecConfig(
     encoder_causal_convolution=True,
     encoder_causal_attention=True,
     lookahead_frames=0,
-    window_frames=None,
 )
 """The released MOSS-Speech codec."""

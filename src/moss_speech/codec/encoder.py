@@ -10,13 +10,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from moss_speech.codec.config import FEATURE_STRIDE, CodecConfig
-from moss_speech.codec.quantizer import nearest
 
 _KERNEL = 3
 
 
 class Encoder(nn.Module):
-    """Mel features in, one pooled vector or code every 80 ms out."""
+    """Mel features in, one pooled vector every 80 ms out; its nearest codebook row is the code."""
 
     def __init__(self, config: CodecConfig) -> None:
         super().__init__()
@@ -35,10 +34,6 @@ class Encoder(nn.Module):
     def forward(self, mel_BMF: Tensor, codes_B: Tensor) -> Tensor:
         """Pooled vectors [B, N, D] of features whose items count `codes_B` codes each."""
         return self.pool(self.hidden(mel_BMF, codes_B))
-
-    def encode(self, mel_BMF: Tensor, codes_B: Tensor) -> Tensor:
-        """Codes [B, N]; those past an item's own count mean nothing."""
-        return nearest(self(mel_BMF, codes_B), self.codebook.weight)
 
     def hidden(self, mel_BMF: Tensor, codes_B: Tensor) -> Tensor:
         """Frames [B, T, D] after the last block."""

@@ -1,6 +1,7 @@
 """The codec as others use it: 16 kHz audio in, codes out, and what the codes spell.
 
-Shapes: S samples · N codes · U character frames · A alphabet with the blank.
+Shapes: S samples · N codes · D width · K codebook entries ·
+U character frames · A alphabet with the blank.
 """
 
 import copy
@@ -18,6 +19,7 @@ from moss_speech.audio import Samples, read_blocks
 from moss_speech.codec.config import CodecConfig
 from moss_speech.codec.encoder import Encoder
 from moss_speech.codec.features import log_mel, n_codes, pad_features, segments
+from moss_speech.codec.quantizer import half_norms, nearest
 from moss_speech.codec.readout import CtcReadout
 
 Codes = NDArray[np.int64]
@@ -52,6 +54,15 @@ class Codec:
 
         Raises `ValueError` with the position of a piece that is empty or not finite.
         """
+        codebook_KD = self.encoder.codebook.weight
+        half_norm_K = half_norms(codebook_KD)
+        return [
+            nearest(x_ND, codebook_KD, half_norm_K).cpu().numpy() for x_ND in self.vectors(audio)
+        ]
+
+    @torch.inference_mode()
+    def vectors(self, audio: Sequence[Samples]) -> list[Tensor]:
+        """What is quantised [N, D] of each piece of 16 kHz audio; raises what `encode` raises."""
         pieces: list[Samples] = []
         borders = [0]
         for i, samples_S in enumerate(audio):
@@ -60,8 +71,8 @@ class Codec:
             except ValueError as error:
                 raise ValueError(f"audio {i}: {error}") from error
             borders.append(len(pieces))
-        codes = self._encode_segments(pieces)
-        return [np.concatenate(codes[begin:end]) for begin, end in pairwise(borders)]
+        found = self._vectors_of_segments(pieces)
+        return [torch.cat(found[begin:end]) for begin, end in pairwise(borders)]
 
     def encode_file(self, path: Path) -> Codes:
         """Codes of an audio file of any length; a few segments are in memory at a time.
@@ -73,15 +84,15 @@ class Codec:
         blocks = read_blocks(path, form.sample_rate_hz, block_samples)
         return np.concatenate([self.encode([block])[0] for block in blocks])
 
-    def _encode_segments(self, pieces: Sequence[Samples]) -> list[Codes]:
+    def _vectors_of_segments(self, pieces: Sequence[Samples]) -> list[Tensor]:
         form, device = self.config.audio_format, self.encoder.codebook.weight.device
-        codes: dict[int, Codes] = {}
+        found: dict[int, Tensor] = {}
         for batch in _batches([n_codes(piece.size, form) for piece in pieces]):
             mels = [log_mel(pieces[i], form) for i in batch]
             mel_BMF, codes_B = pad_features(mels, form.frames_per_code)
-            codes_BN = self.encoder.encode(mel_BMF.to(device), codes_B.to(device)).cpu().numpy()
-            codes |= {i: codes_BN[k, : int(codes_B[k])] for k, i in enumerate(batch)}
-        return [codes[i] for i in range(len(pieces))]
+            x_BND = self.encoder(mel_BMF.to(device), codes_B.to(device))
+            found |= {i: x_BND[k, : int(codes_B[k])].clone() for k, i in enumerate(batch)}
+        return [found[i] for i in range(len(pieces))]
 
     @torch.inference_mode()
     def log_probs(self, codes_N: Codes) -> Tensor:

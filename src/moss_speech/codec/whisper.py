@@ -165,7 +165,6 @@ def whisper_config(
         encoder_causal_convolution=True,
         encoder_causal_attention=True,
         lookahead_frames=lookahead_frames,
-        window_frames=None,
     )
 
 

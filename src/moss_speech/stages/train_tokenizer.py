@@ -16,7 +16,7 @@ from moss_speech.storage import fresh_dir, write_json
 from moss_speech.training.launch import Fit
 from moss_speech.training.tokenizer import train_tokenizer
 from moss_speech.training.tokenizer_data import can_be_spelt, load_spoken
-from moss_speech.training.tokenizer_report import dev_sets, draw, report_codec
+from moss_speech.training.tokenizer_report import draw, held_out, report_codec
 
 Section = TrainTokenizer
 
@@ -52,7 +52,7 @@ def run(p: TrainTokenizer, io: StageIO) -> None:
 
 def _dev(utterances: list[Utterance]) -> dict[str, list[Utterance]]:
     """The dev sets, and training utterances for comparison."""
-    return {"training": [u for u in utterances if u.for_training], **dev_sets(utterances)}
+    return {"training": [u for u in utterances if u.for_training], **held_out(utterances, "dev")}
 
 
 def _start_folder(name: str) -> Path:

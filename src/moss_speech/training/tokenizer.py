@@ -69,7 +69,7 @@ class ReadoutTraining(pl.LightningModule):
 
     def configure_optimizers(self) -> Any:
         """AdamW on the read-out."""
-        return _adamw([(self.readout, 1.0)], self.p.readout_fit)
+        return adamw([(self.readout, 1.0)], self.p.readout_fit)
 
 
 class TokenizerTraining(pl.LightningModule):
@@ -120,7 +120,7 @@ class TokenizerTraining(pl.LightningModule):
     def configure_optimizers(self) -> Any:
         """AdamW; the encoder learns at a part of the read-out's rate."""
         readers = [(m, 1.0) for m in (self.readout, self.attention) if m is not None]
-        return _adamw([(self.encoder, self.p.encoder_lr_ratio), *readers], self.p.fit)
+        return adamw([(self.encoder, self.p.encoder_lr_ratio), *readers], self.p.fit)
 
     def _disturbed(self, mel_BMF: Tensor) -> Tensor:
         """Features with noise and time masks; every step is seeded by its number."""
@@ -172,7 +172,7 @@ def freeze_bottom(encoder: Encoder, n_layers: int) -> None:
             part.requires_grad_(False)
 
 
-def _adamw(parts: list[tuple[nn.Module, float]], p: FitParams) -> dict[str, Any]:
+def adamw(parts: list[tuple[nn.Module, float]], p: FitParams) -> dict[str, Any]:
     """AdamW over modules with their part of the rate; weight decay on matrices only."""
     groups = []
     for module, ratio in parts:

@@ -1,7 +1,7 @@
 """What a codec understands and how it uses its codes, on utterances held out for choosing."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import jiwer
 import torch
@@ -18,17 +18,22 @@ def draw(utterances: Sequence[Utterance], most: int, seed: int) -> list[Utteranc
     return [utterances[i] for i in sorted(order[:most].tolist())]
 
 
-def dev_sets(utterances: Sequence[Utterance]) -> dict[str, list[Utterance]]:
-    """Held-out utterances for choosing a recipe: new voice, new wording, both; never test."""
-    sets: dict[str, list[Utterance]] = {"voice": [], "wording": [], "both": []}
+def held_out(
+    utterances: Sequence[Utterance], split: Literal["dev", "test"]
+) -> dict[str, list[Utterance]]:
+    """Utterances of a split that training has not: new voice, new wording, both, people.
+
+    Dev chooses a recipe; test only measures what was chosen.
+    """
+    sets: dict[str, list[Utterance]] = {"voice": [], "wording": [], "both": [], "human": []}
     for utterance in utterances:
         match (utterance.voice_split, utterance.text_split):
-            case ("dev", "train"):
+            case (voice, text) if voice == text == split:
+                sets["human" if utterance.role == "human" else "both"].append(utterance)
+            case (voice, "train") if voice == split:
                 sets["voice"].append(utterance)
-            case ("train", "dev"):
+            case ("train", text) if text == split:
                 sets["wording"].append(utterance)
-            case ("dev", "dev"):
-                sets["both"].append(utterance)
     return {name: chosen for name, chosen in sets.items() if chosen}
 
 
