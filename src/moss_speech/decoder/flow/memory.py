@@ -55,7 +55,46 @@ class Chunk:
     """Chunks that the slot has behind it, the voice's not counted."""
     active_S: Tensor
     known_S: Tensor
-    """Steps of this chunk that are not past the end, at the rate of codes."""
+    """Codes of this chunk that are not past the end."""
+
+
+class Look:
+    """What the steps of one chunk see at one rate: places of the ring, mask, distances."""
+
+    def __init__(self, view: View, chunk: Chunk, rate: int) -> None:
+        n_places, age_S1 = places(view), chunk.age_S[:, None]
+        place_W = torch.arange(n_places, device=age_S1.device).repeat_interleave(view.chunk)
+        step_W = torch.arange(len(place_W), device=age_S1.device) % view.chunk
+        ago_SW = (age_S1 - place_W) % n_places
+        known_SW = (ago_SW > 0) | (step_W < chunk.known_S[:, None] * rate)
+        hidden_SW = (ago_SW > age_S1) | ~known_SW
+        hidden_SK = torch.cat([hidden_SW.new_zeros(len(age_S1), view.pinned), hidden_SW], 1)
+        bias_SK = torch.zeros(hidden_SK.shape, device=age_S1.device)
+        self.bias_S11K = bias_SK.masked_fill(hidden_SK, -math.inf)[:, None, None]
+        self.row_SCK = _rows(view, age_S1, ago_SW, step_W)
+        self.place_S = chunk.age_S % n_places
+        self.active_S = chunk.active_S
+
+
+def places(view: View) -> int:
+    """Chunks that a ring holds: the context and the newest."""
+    assert view.chunk and view.context is not None
+    return view.context // view.chunk + 1
+
+
+def farthest(view: View) -> int:
+    """The longest distance that a step can have to what it sees."""
+    assert view.context is not None
+    return view.pinned + view.context + view.chunk - 1
+
+
+def _rows(view: View, age_S1: Tensor, ago_SW: Tensor, step_W: Tensor) -> Tensor:
+    """Row of each distance in the table of positions [S, C, V + W]."""
+    voice_V = torch.arange(view.pinned, device=age_S1.device)
+    before_S1 = (age_S1 * view.chunk).clamp(max=view.context)
+    key_SK = torch.cat([voice_V - view.pinned - before_S1, step_W - ago_SW * view.chunk], 1)
+    step_C1 = torch.arange(view.chunk, device=age_S1.device)[:, None]
+    return farthest(view) - step_C1 + key_SK[:, None]
 
 
 class Remembered:
@@ -64,47 +103,18 @@ class Remembered:
     def __init__(
         self, view: View, voice: Recorded | None, repeats: int, cache: torch.dtype
     ) -> None:
-        assert view.chunk and view.context is not None
         self._view, self._voice, self._repeats, self._cache = view, voice, repeats, cache
-        self._places = view.context // view.chunk + 1
         self._before: list[Tensor] = []
         self._rings: list[tuple[Tensor, Tensor]] = []
         self._positions: list[Tensor] = []
+
+    def begin(self, look: Look) -> None:
+        """Prepare one call of all layers."""
         self._n_convolutions = self._n_attentions = self._n_positions = 0
-
-    def begin(self, chunk: Chunk, rate: int) -> None:
-        """Prepare one call of all layers; `rate` is steps a code."""
-        self._n_convolutions = self._n_attentions = self._n_positions = 0
-        view, age_S1 = self._view, chunk.age_S[:, None]
-        self._place_S = chunk.age_S % self._places
-        self._active_B = chunk.active_S.repeat(self._repeats)
-        place_W = torch.arange(self._places, device=age_S1.device).repeat_interleave(view.chunk)
-        step_W = torch.arange(len(place_W), device=age_S1.device) % view.chunk
-        ago_SW = (age_S1 - place_W) % self._places
-        own_SW = (ago_SW > 0) | (step_W < chunk.known_S[:, None] * rate)
-        seen_SW = (ago_SW <= age_S1) & own_SW
-        seen_SV = seen_SW.new_ones(len(seen_SW), view.pinned)
-        hidden_SK = ~torch.cat([seen_SV, seen_SW], 1).repeat(self._repeats, 1)
-        self._bias_B11K = torch.zeros(hidden_SK.shape, device=age_S1.device).masked_fill(
-            hidden_SK, -math.inf
-        )[:, None, None]
-        self._place_BCK = self._distances(age_S1, ago_SW, step_W).repeat(self._repeats, 1, 1)
-
-    def _distances(self, age_S1: Tensor, ago_SW: Tensor, step_W: Tensor) -> Tensor:
-        """Row of each distance in the table of positions [S, C, V + W]."""
-        view = self._view
-        assert view.context is not None
-        voice_V = torch.arange(view.pinned, device=age_S1.device)
-        nearer_S1 = (age_S1 * view.chunk).clamp(max=view.context)
-        key_SK = torch.cat([voice_V - view.pinned - nearer_S1, step_W - ago_SW * view.chunk], 1)
-        step_C1 = torch.arange(view.chunk, device=age_S1.device)[:, None]
-        distance_SCK = step_C1 - key_SK[:, None]
-        return (self._farthest - distance_SCK).clamp(0, self._farthest + view.chunk - 1)
-
-    @property
-    def _farthest(self) -> int:
-        assert self._view.context is not None
-        return self._view.pinned + self._view.context + self._view.chunk - 1
+        self._place_S = look.place_S
+        self._active_B11 = look.active_S.repeat(self._repeats)[:, None, None]
+        self._bias_B11K = look.bias_S11K.repeat(self._repeats, 1, 1, 1)
+        self._row_BCK = look.row_SCK.repeat(self._repeats, 1, 1)
 
     def extend(self, x_BCT: Tensor, n_before: int) -> Tensor:
         """The input after the end of the chunk before; active slots keep its own end."""
@@ -112,9 +122,8 @@ class Remembered:
         if i == len(self._before):
             self._before.append(self._start(i, x_BCT, n_before))
         extended_BCT = torch.cat([self._before[i], x_BCT], -1)
-        self._before[i] = torch.where(
-            self._active_B[:, None, None], extended_BCT[..., -n_before:], self._before[i]
-        )
+        end_BCN = extended_BCT[..., -n_before:]
+        self._before[i] = torch.where(self._active_B11, end_BCN, self._before[i])
         return extended_BCT
 
     def _start(self, i: int, x_BCT: Tensor, n_before: int) -> Tensor:
@@ -145,8 +154,8 @@ class Remembered:
         if voice is not None:
             scores_BHTK = torch.cat([self._shared(q_BHTK, voice[0].mT), scores_BHTK], -1)
         if by_distance_BHTP is not None:
-            place = self._place_BCK[:, None].expand(-1, q_BHTK.shape[1], -1, -1)
-            scores_BHTK = scores_BHTK + by_distance_BHTP.gather(-1, place) * scale
+            row = self._row_BCK[:, None].expand(-1, q_BHTK.shape[1], -1, -1)
+            scores_BHTK = scores_BHTK + by_distance_BHTP.gather(-1, row) * scale
         weights_BHTK = (scores_BHTK + self._bias_B11K).softmax(-1)
         far_BHTV, near_BHTW = weights_BHTK.tensor_split([self._view.pinned], -1)
         mixed_BHTK = near_BHTW @ values_BHWK
@@ -159,7 +168,7 @@ class Remembered:
     def _ring(self, new_BHTK: Tensor) -> Tensor:
         """Room for the keys or values of all places [B, H, places, C, K]."""
         n, heads, _, width = new_BHTK.shape
-        shape = (n, heads, self._places, self._view.chunk, width)
+        shape = (n, heads, places(self._view), self._view.chunk, width)
         return new_BHTK.new_zeros(shape, dtype=self._cache)
 
     def _take(self, ring: Tensor, new_BHTK: Tensor) -> Tensor:
@@ -180,8 +189,8 @@ class Remembered:
         """Projected sinusoids of all distances that can occur, computed once."""
         i, self._n_positions = self._n_positions, self._n_positions + 1
         if i == len(self._positions):
-            nearest = 1 - self._view.chunk
-            table_PD = relative_positions(self._farthest, nearest, project.in_features)
+            far, near = farthest(self._view), 1 - self._view.chunk
+            table_PD = relative_positions(far, near, project.in_features)
             self._positions.append(project(table_PD.to(project.weight)))
         return self._positions[i]
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from moss_speech.decoder.flow.memory import Chunk, Recorded, Remembered
+from moss_speech.decoder.flow.memory import Chunk, Look, Recorded, Remembered
 from moss_speech.decoder.flow.network import FlowNetwork
 from moss_speech.decoder.flow.past import Pasts
 from moss_speech.decoder.flow.view import View
@@ -101,9 +101,10 @@ class FlowStream:
         active_S = known_S > 0
         in_chunk_S = torch.where(active_S, known_S, c.chunk_codes).clamp(max=c.chunk_codes)
         chunk = Chunk(self._age_S, active_S, in_chunk_S)
-        self._codes.begin(chunk, 1)
+        self._codes.begin(Look(self._voice.view, chunk, 1))
+        look = Look(self._voice.view.at_rate(self._per_code), chunk, self._per_code)
         for part in (self._frames, *self._steps):
-            part.begin(chunk, self._per_code)
+            part.begin(look)
         place_N = torch.arange(codes_SN.shape[1], device=codes_SN.device)
         mel_STM = self._flow.mel(
             codes_SN,
