@@ -34,7 +34,7 @@ def test_source_sounds_at_the_pitch_it_is_given():
 
 def test_source_without_voice_is_the_table_of_noise():
     level = source_of([5.0] * 20)
-    table = noise_table(NOISE_S * 24000, 9)[: len(level), 0] * 0.1 / 3
+    table = noise_table(NOISE_S * 24000, 9, level.device)[: len(level), 0] * 0.1 / 3
     assert torch.allclose(level, torch.tanh(table), atol=1e-6)
 
 

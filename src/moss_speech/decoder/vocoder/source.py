@@ -28,10 +28,10 @@ NOISE_SEED = 0
 
 
 @cache
-def noise_table(n_samples: int, n_sines: int) -> Tensor:
-    """The noise [N, H] that streams repeat."""
+def noise_table(n_samples: int, n_sines: int, device: torch.device) -> Tensor:
+    """The noise [N, H] that streams repeat; equal on all devices."""
     generator = torch.Generator().manual_seed(NOISE_SEED)
-    return torch.randn(n_samples, n_sines, generator=generator, device="cpu")
+    return torch.randn(n_samples, n_sines, generator=generator, device="cpu").to(device)
 
 
 class Source(nn.Module):
@@ -99,7 +99,7 @@ class Source(nn.Module):
     def _noise(self, place_SN: Tensor) -> Tensor:
         if self.training:  # so that no network learns the table by heart
             return torch.randn(*place_SN.shape, self._n_sines, device=place_SN.device)
-        table_NH = noise_table(NOISE_S * self._rate_hz, self._n_sines).to(place_SN.device)
+        table_NH = noise_table(NOISE_S * self._rate_hz, self._n_sines, place_SN.device)
         return table_NH[place_SN % len(table_NH)]
 
     def wave(self, cycles_SNH: Tensor, voiced_SN1: Tensor, noise_SNH: Tensor) -> Tensor:
