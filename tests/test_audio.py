@@ -95,8 +95,8 @@ def test_96_khz_stereo_is_resampled_from_its_first_channel(tmp_path: Path) -> No
     )
 
 
-def test_what_is_left_of_a_cut_wav_is_read_and_a_cut_flac_is_refused(tmp_path: Path) -> None:
-    for name in ("cut.wav", "cut.flac"):
+def test_what_is_left_of_a_cut_wav_is_read_and_others_are_refused(tmp_path: Path) -> None:
+    for name in ("cut.wav", "cut.flac", "cut.mp3"):
         soundfile.write(tmp_path / name, glide(200_000), 16000)
         content = (tmp_path / name).read_bytes()
         (tmp_path / name).write_bytes(content[: len(content) // 2])
@@ -105,6 +105,8 @@ def test_what_is_left_of_a_cut_wav_is_read_and_a_cut_flac_is_refused(tmp_path: P
     assert 99_000 < left_S.size < 100_001
     with pytest.raises(ValueError, match=r"cut\.flac"):
         read_audio(tmp_path / "cut.flac", 16000)
+    with pytest.raises(ValueError, match=r"cut\.mp3 is cut off: it holds \d+ of 200000 samples"):
+        read_audio(tmp_path / "cut.mp3", 16000)
 
 
 @pytest.mark.parametrize("rate_hz", [44_101, 1000, 384_000])
