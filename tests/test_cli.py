@@ -39,6 +39,9 @@ def test_help_lists_every_command() -> None:
         "verify",
         "make-checkpoint",
         "import-codec",
+        "probe-codec",
+        "voice",
+        "resynthesise",
     ):
         assert command in shown
 
@@ -56,9 +59,31 @@ def test_ask_without_a_champion_says_what_to_do(workspace: Path) -> None:
 
 
 def test_report_before_any_evaluation_says_what_to_do(workspace: Path) -> None:
+    done = CliRunner().invoke(app, ["report", "codec", "--json"])
+    assert done.exit_code == 1
+    assert "metrics.json does not exist" in done.stderr
     done = CliRunner().invoke(app, ["report", "latest", "--json"])
     assert done.exit_code == 1
     assert "metrics.json does not exist" in done.stderr
+
+
+def test_codec_report_prints_a_table_or_json(workspace: Path) -> None:
+    figure = {"value": 0.25, "ci95": [0.1, 0.4], "n": 7}
+    kinds = {kind: {"word_error": figure, "stoi": figure} for kind in ("truth", "whole", "stream")}
+    codec = {
+        "rates": {"bits_per_s": 112.5, "bits_per_s_used": 90.1},
+        "heard": {"people": {"assistant": kinds}},
+    }
+    reports = workspace / "reports"
+    reports.mkdir()
+    (reports / "metrics.json").write_text(json.dumps({"codec": codec}))
+    (reports / "latency.json").write_text(json.dumps({"codec": {"encode": 0.03, "stream": 0.12}}))
+    table = CliRunner().invoke(app, ["report", "codec"]).stdout
+    assert table.count("0.25 (0.10–0.40)") == 6
+    assert "112.5 bit/s, 90.1 by the codes' use" in table
+    assert "encode 0.030, stream 0.120" in table
+    found = json.loads(CliRunner().invoke(app, ["report", "codec", "--json"]).stdout)
+    assert found == codec | {"real_time_factors": {"encode": 0.03, "stream": 0.12}}
 
 
 def test_report_prints_the_figures_for_programs(workspace: Path) -> None:

@@ -61,3 +61,20 @@ def test_a_models_own_voice_is_not_removed(project_root: Path) -> None:
     done = run("voice", "remove", "assistant")
     assert done.exit_code == 1
     assert "a model's own voices stay with it" in done.stderr
+
+
+def test_a_recording_is_resynthesised_in_an_added_voice(bundle: Path, prompt: Path) -> None:
+    run("voice", "add", "ann", prompt, *TERMS, "--model", bundle)
+    out = prompt.parent / "out.wav"
+    done = run(
+        "resynthesise", prompt, out, "--voice", "ann", "--model", bundle, "--stream", "--json"
+    )
+    assert done.exit_code == 0, done.stderr
+    made = json.loads(done.stdout)
+    assert (made["voice"], made["streamed"]) == ("ann", True)
+    assert soundfile.info(out).frames == 1920 * made["codes"]
+    assert made["encode_rtf"] > 0
+    plain = run("resynthesise", prompt, out, "--model", bundle)
+    assert f"{made['codes']} codes, 75 bit/s, voice assistant;" in plain.stdout
+    unknown = run("resynthesise", prompt, out, "--voice", "eve", "--model", bundle)
+    assert "voice is 'eve', must be one of assistant, ann" in unknown.stderr

@@ -12,7 +12,7 @@ from moss_speech.evaluation.sounds import clip, outline, spectrogram
 from moss_speech.evaluation.statistics import Sampling
 from moss_speech.evaluation.suites import Item
 from moss_speech.params.evaluate import PageParams
-from moss_speech.storage import read_jsonl, write_json, write_jsonl
+from moss_speech.storage import read_json, read_jsonl, write_json, write_jsonl
 
 RATE_HZ = 24000
 ANSWERS = ["it is green", "it is blue"]
@@ -51,6 +51,7 @@ def folder(tmp_path: Path) -> Path:
         **figures(records, ANSWERS, HOW),
         "text": retention(records[4:], records[4:], ANSWERS, HOW),
         "tokenizer": {"word_error": {}, "codes_used": 0.5, "n_codes": 512, "perplexity": 99.5},
+        "codec": {"rates": {"bits_per_s": 112.5, "bits_per_s_used": 82.9}, "heard": {}},
         "corpus": {
             "composition": [],
             "rejects": {"rows": [], "reasons": {}, "deliberate": 0, "deliberate_caught": 0},
@@ -117,6 +118,19 @@ def test_latency_and_curves_appear_only_where_given(folder):
     assert 'id="curves"' not in plain
     assert "0.31 s" in rich
     assert "joint/loss" in rich
+
+
+def test_codec_has_a_section_where_something_was_heard(folder):
+    plain = render(folder, folder, PAGE, Extras())
+    report = read_json(folder / "report.json")
+    kind = {"word_error": {"value": 0.25, "ci95": [0.1, 0.4], "n": 7, "whisper": 0.25}}
+    kinds = {"truth": kind, "whole": kind, "stream": kind}
+    report["codec"]["heard"] = {"people": {"assistant": kinds}}
+    write_json(folder / "report.json", report)
+    rich = render(folder, folder, PAGE, Extras())
+    assert 'id="codec"' not in plain
+    assert "recordings of people; spoken by assistant" in rich
+    assert rich.count("0.10–0.40") == 3
 
 
 @pytest.mark.parametrize(

@@ -60,8 +60,9 @@ def test_the_same_model_before_and_after_loses_no_item(evaluated):
     assert text["logits_identical"] is True
 
 
-def test_page_needs_nothing_outside_itself(evaluated):
-    page = (evaluated[0] / "first/report.html").read_text()
+@pytest.mark.parametrize("name", ["report.html", "codec.html"])
+def test_page_needs_nothing_outside_itself(evaluated, name):
+    page = (evaluated[0] / "first" / name).read_text()
     links = re.findall(r"""(?:src|href|action|data-audio)="([^"]*)""", page)
     assert any(link.startswith("data:audio/mpeg;base64,") for link in links)
     assert all(link.startswith(("#", "data:")) for link in links)
@@ -90,13 +91,32 @@ def test_gates_find_their_figures_in_metrics(evaluated, tmp_path):
     ):
         assert {"value", "ci95", "n"} <= found["accuracy"][cell].keys()
     assert "codes" in found["accuracy"]["s2s"]
-    assert set(found["latency"]) <= {"first_audio_s", "real_time_factor", "n"}
+    assert set(found["latency"]) <= {"first_audio_s", "real_time_factor", "n", "codec"}
+    assert found["latency"]["codec"].keys() == {"encode", "decode", "stream"}
     assert scalars(found)["accuracy/s2s"] == found["accuracy"]["s2s"]["value"]
 
 
 def test_nothing_machine_dependent_is_kept(evaluated):
     kept = (evaluated[0] / "first/report.json").read_text()
     assert not re.search(r"latency|first_audio|/tmp/|20\d\d-\d\d-\d\d", kept)
+
+
+def test_codec_page_plays_and_shows_every_sound(evaluated):
+    page = (evaluated[0] / "first/codec.html").read_text()
+    rows = read_jsonl(evaluated[0] / "first/codec-items.jsonl")
+    assert {row["kind"] for row in rows} == {"truth", "whole", "stream"}
+    assert page.count('data-audio="data:audio/mpeg') == len(rows)
+    assert "data:image/png" in page
+    for row in rows:
+        assert (evaluated[0] / "first" / row["audio"]).is_file()
+
+
+def test_codec_figures_reach_gates_tracker_and_summary(evaluated):
+    report = evaluated[1].report
+    named = scalars(report)
+    assert named["codec/answers/assistant/truth/word_error"] <= 0.5
+    assert named["codec/bits_per_s"] == 75
+    assert "| streamed, code by code | " in summary(report)
 
 
 def test_summary_says_which_goals_are_met(evaluated):

@@ -24,7 +24,7 @@ REPOSITORY = Path(__file__).parents[2]
 def small_params() -> Evaluate:
     """The tiny preset with fewer items still."""
     p = load_section(REPOSITORY / "presets" / "tiny.yaml", "evaluate", Evaluate)
-    few = ItemCounts(hardest=3, cell=3, repeat=2, human=1, renditions=3, tokenizer=3)
+    few = ItemCounts(hardest=3, cell=3, repeat=2, human=1, renditions=3, tokenizer=3, codec=2)
     return p.model_copy(update={"items": few, "max_rows": 24, "resamples": 100})
 
 

@@ -9,21 +9,21 @@ from typing import Annotated, Any
 
 import typer
 
-from moss_speech.cli import checkpoints, codec, listen, plan, voices
+from moss_speech.cli import checkpoints, codec, listen, plan, reports, sound, voices
 from moss_speech.cli.errors import plain_errors
 from moss_speech.cli.options import Json, Model, Voice
 from moss_speech.settings import child_environment, settings, switch_off_telemetry
 
 app = typer.Typer(no_args_is_help=True, help="Train, judge, promote and serve speech models.")
 data_app = typer.Typer(no_args_is_help=True, help="Look at recordings before they are trained on.")
-report_app = typer.Typer(no_args_is_help=True, help="Figures of evaluations.")
 app.add_typer(data_app, name="data")
-app.add_typer(report_app, name="report")
+app.add_typer(reports.app, name="report")
 app.add_typer(voices.app, name="voice")
 app.add_typer(checkpoints.app)
 app.add_typer(codec.app)
 app.add_typer(plan.app)
 app.add_typer(listen.app)
+app.add_typer(sound.app)
 
 
 @app.callback()
@@ -143,26 +143,6 @@ def _open_when_ready(address: str, service: "subprocess.Popen[bytes]") -> None:
                 return
         except OSError:
             time.sleep(0.5)
-
-
-@report_app.command("latest")
-@plain_errors
-def report_latest(
-    as_json: Json = False,
-    open_page: Annotated[bool, typer.Option("--open", help="Open the page in a browser")] = False,
-) -> None:
-    """Figures of the newest evaluation."""
-    from moss_speech.evaluation.report import latest_report
-
-    found = latest_report(settings().root)
-    if open_page:
-        typer.launch(str(settings().root / "reports" / "report.html"))
-    if as_json:
-        typer.echo(json.dumps(found))
-        return
-    for name, figure in found["accuracy"].items():
-        low, high = figure["ci95"]
-        typer.echo(f"{name:20} {figure['value']:.3f}  ({low:.2f} to {high:.2f}, n {figure['n']})")
 
 
 @app.command()

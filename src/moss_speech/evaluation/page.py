@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
+from moss_speech.evaluation.codec_rows import codec_rows
 from moss_speech.evaluation.examples import Examples
 from moss_speech.evaluation.scores import Record
 from moss_speech.evaluation.suites import QUESTION_CELLS, REPEAT_TITLES
@@ -69,6 +70,15 @@ def render(folder: Path, root: Path, p: PageParams, extras: Extras) -> str:
     """The page of the evaluation in `folder`; questions are read from below `root`."""
     report = read_json(folder / "report.json")
     records = [Record.from_json(row) for row in read_jsonl(folder / "items.jsonl")]
+    context = _figures(report) | _examples(folder, root, records, report, p)
+    context |= _material(report) | _extras(extras)
+    context |= {"codec_rows": codec_rows(report["codec"]), "codec_rates": report["codec"]["rates"]}
+    context["sections"] = _sections(context)
+    return template("report.html").render(context)
+
+
+def template(name: str) -> Template:
+    """A page of this package with the filters that pages use."""
     environment = Environment(
         loader=PackageLoader("moss_speech.evaluation", "."),
         autoescape=True,
@@ -76,10 +86,7 @@ def render(folder: Path, root: Path, p: PageParams, extras: Extras) -> str:
         trim_blocks=True,
     )
     environment.filters |= {"pct": percent, "share": _share, "points": _points, "bars": _bars}
-    context = _figures(report) | _examples(folder, root, records, report, p)
-    context |= _material(report) | _extras(extras)
-    context["sections"] = _sections(context)
-    return environment.get_template("report.html").render(context)
+    return environment.get_template(name)
 
 
 def percent(value: float) -> str:
@@ -200,7 +207,7 @@ def _curve(name: str, curve: Curve) -> dict[str, Any]:
 
 
 def _sections(context: Mapping[str, Any]) -> list[tuple[str, str]]:
-    optional = ("spectra", "curves", "latency")
+    optional = ("spectra", "codec", "curves", "latency")
     titles = {
         "scores": "Scores",
         "limits": "Limits",
@@ -208,9 +215,11 @@ def _sections(context: Mapping[str, Any]) -> list[tuple[str, str]]:
         "successes": "Right answers",
         "spectra": "Spectrograms",
         "tokenizer": "Tokenizer",
+        "codec": "Codec",
         "corpus": "Corpus",
         "curves": "Training",
         "latency": "Speed",
         "method": "Method",
     }
-    return [(id, title) for id, title in titles.items() if id not in optional or context[id]]
+    shown = {id: context["codec_rows"] if id == "codec" else context[id] for id in optional}
+    return [(id, title) for id, title in titles.items() if shown.get(id, True)]

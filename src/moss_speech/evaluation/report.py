@@ -9,6 +9,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from moss_speech.evaluation.codec_page import render_codec
+from moss_speech.evaluation.codec_rows import codec_rows
 from moss_speech.evaluation.page import TITLES, Curve, Extras, percent, render
 from moss_speech.evaluation.run import Inputs, Outcome, evaluate
 from moss_speech.evaluation.suites import REPEAT_TITLES
@@ -17,20 +19,24 @@ from moss_speech.params.evaluate import Evaluate
 from moss_speech.storage import fresh_dir, read_json, write_bytes, write_json
 
 FOLDER, METRICS, LATENCY = Path("evaluation"), Path("metrics.json"), Path("latency.json")
-_FIGURES = ("accuracy", "word_error", "speech_gap", "text", "tokenizer")
+CODEC_PAGE = "codec.html"
+_FIGURES = ("accuracy", "word_error", "speech_gap", "text", "tokenizer", "codec")
 
 
 def write_views(folder: Path, root: Path, p: Evaluate, report: Mapping[str, Any]) -> None:
-    """Write report.html and summary.md beside report.json."""
+    """Write report.html, codec.html and summary.md beside report.json."""
     page = render(folder, root, p.page, Extras())
     write_bytes(folder / "report.html", page.encode())
+    codec_page = render_codec(folder, p.page.spectrograms)
+    write_bytes(folder / CODEC_PAGE, codec_page.encode())
     write_bytes(folder / "summary.md", summary(report).encode())
 
 
 def write_figures(reports: Path, outcome: Outcome) -> None:
     """Write metrics.json, which gates read, and latency.json into the folder `reports`."""
     write_json(reports / METRICS, metrics(outcome.report))
-    write_json(reports / LATENCY, asdict(outcome.latency) if outcome.latency else {})
+    latency = asdict(outcome.latency) if outcome.latency else {}
+    write_json(reports / LATENCY, latency | {"codec": outcome.codec_speed})
 
 
 def evaluate_bundle(root: Path, bundle: Path, target: Path) -> dict[str, Any]:
@@ -61,6 +67,14 @@ def scalars(report: Mapping[str, Any]) -> dict[str, float]:
     }
     hearing = report["tokenizer"]["word_error"].items()
     figures |= {f"tokenizer/{name}_word_error": figure["value"] for name, figure in hearing}
+    figures |= {
+        f"codec/{group}/{voice}/{kind}/{name}": figure["value"]
+        for group, voices in report["codec"]["heard"].items()
+        for voice, kinds in voices.items()
+        for kind, measures in kinds.items()
+        for name, figure in measures.items()
+    }
+    figures |= {f"codec/{name}": float(v) for name, v in report["codec"]["rates"].items()}
     figures["text/items_below"] = float(report["text"]["items_below"])
     return figures
 
@@ -110,6 +124,15 @@ def summary(report: Mapping[str, Any]) -> str:
         f"- Cleaning caught {rejects['deliberate_caught']} of {rejects['deliberate']} items "
         "broken on purpose.",
     ]
+    lines += [
+        "",
+        "| codec and decoder alone | word error | likeness | DNSMOS |",
+        "|---|---|---|---|",
+    ]
+    for r in codec_rows(report["codec"]):
+        shown = " | ".join(f"{c.value} ({c.interval})" if c else "" for c in r.cells[:3])
+        lines += [f"| *{r.heading}* | | | |"] if r.heading else []
+        lines.append(f"| {r.title} | {shown} |")
     return "\n".join(lines) + "\n"
 
 

@@ -3,7 +3,7 @@
 import dataclasses
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,8 @@ from moss_speech.corpus.encoding import CodeStore
 from moss_speech.corpus.items import Utterance, open_dialogues, open_utterances
 from moss_speech.evaluation import material
 from moss_speech.evaluation.answering import Ears, Latency, answer, time_answers
+from moss_speech.evaluation.codec_scores import ANSWERS, PEOPLE
+from moss_speech.evaluation.codec_trial import CODEC_ITEMS, CodecTrial
 from moss_speech.evaluation.judges import Heard, Judges, describe
 from moss_speech.evaluation.scores import Record, figures, retention
 from moss_speech.evaluation.statistics import Sampling
@@ -67,10 +69,12 @@ class Inputs:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What an evaluation found; `latency` depends on the machine, the rest only on the inputs."""
+    """What an evaluation found; the report depends on the inputs only, speed on the machine."""
 
     report: dict[str, Any]
     latency: Latency | None
+    codec_speed: dict[str, float]
+    """Seconds of work for a second of sound, by what was done."""
 
 
 def evaluate(inputs: Inputs, p: Evaluate, seed: int, out: Path) -> Outcome:
@@ -80,11 +84,13 @@ def evaluate(inputs: Inputs, p: Evaluate, seed: int, out: Path) -> Outcome:
     how = Sampling(p.resamples, p.confidence, seed)
     answers = run.suite.answers
     after = [r for r in records if r.item.cell == "t2t"]
+    codec = CodecTrial(run.bundle, run.heard_twice(), answers, how)
     report = {
         "format_version": FORMAT_VERSION,
         **figures(records, answers, how),
         "text": {**retention(before, after, answers, how), **_frozen_report(inputs.frozen)},
         "tokenizer": run.tokenizer(how),
+        "codec": codec.figures,
         "corpus": {
             "composition": material.composition(run.utterances.values()),
             "rejects": material.rejects(inputs.corpus, inputs.clean),
@@ -94,10 +100,11 @@ def evaluate(inputs: Inputs, p: Evaluate, seed: int, out: Path) -> Outcome:
     }
     write_json(out / "report.json", report)
     write_jsonl(out / "items.jsonl", [r.to_json() for r in (*records, *before)])
+    write_jsonl(out / CODEC_ITEMS, [asdict(row) for row in codec.rows])
     (out / "audio").mkdir()
-    for name, samples_S in run.sounds.items():
+    for name, samples_S in (run.sounds | codec.sounds).items():
         write_audio(out / name, samples_S, run.engine.sample_rate_hz)
-    return Outcome(report, run.latency())
+    return Outcome(report, run.latency(), codec.speed)
 
 
 class Run:
@@ -133,6 +140,16 @@ class Run:
             dataclasses.replace(r, **heard.get(r.item.id, {}), **nearest.get(r.item.id, {}))
             for r in records
         ]
+
+    def heard_twice(self) -> dict[str, list[Utterance]]:
+        """What goes through codec and decoder alone, by its group."""
+        n = self._p.items.codec
+        people = [i.utterance for i in self.suite.human(n)]
+        found = {
+            ANSWERS: self.suite.renditions(n),
+            PEOPLE: [self.utterances[id] for id in people if id is not None],
+        }
+        return {group: utterances for group, utterances in found.items() if utterances}
 
     def text_before(self) -> list[Record]:
         """The typed questions, answered by the text backbone before it learnt speech."""
@@ -220,13 +237,13 @@ class Run:
         """What both judges heard by item; nothing where nothing was said."""
         names = list(dict.fromkeys(r.audio for r in records if r.audio is not None))
         if not names:
-            return {r.item.id: dataclasses.asdict(_NOTHING) for r in records}
+            return {r.item.id: asdict(_NOTHING) for r in records}
         report_progress(0, len(names), "sounds judged")
         clips = [self.sounds[name] for name in names]
         found = Judges(phrases).hear(clips, self.engine.sample_rate_hz)
         report_progress(len(names), len(names), "sounds judged")
         heard = dict(zip(names, found, strict=True))
-        return {r.item.id: dataclasses.asdict(heard.get(r.audio or "", _NOTHING)) for r in records}
+        return {r.item.id: asdict(heard.get(r.audio or "", _NOTHING)) for r in records}
 
     def _nearest(self, records: Sequence[Record]) -> dict[str, dict[str, Any]]:
         """The known answer that each item's codes resemble; none where no codes were said."""

@@ -1,6 +1,6 @@
 """From answered items to figures: a pure function, so a saved run is rescored without a model."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any, TypeVar
 
@@ -10,6 +10,7 @@ from moss_speech.evaluation.statistics import Estimate, Sampling, mean, ratio
 from moss_speech.evaluation.suites import HARDEST, REPEAT_TITLES, Item
 
 T = TypeVar("T")
+K = TypeVar("K", bound=Hashable)
 
 
 @dataclass(frozen=True)
@@ -138,9 +139,9 @@ def repeat_error(records: Sequence[Record], how: Sampling) -> dict[str, Any]:
     return both | {"n": len(records)} | {name: round(e.value, 4) for name, e in apart.items()}
 
 
-def by_cell(things: Iterable[T], cell_of: Callable[[T], str]) -> dict[str, list[T]]:
+def by_cell(things: Iterable[T], cell_of: Callable[[T], K]) -> dict[K, list[T]]:
     """Things grouped by their cell, in the order of their first appearance."""
-    cells: dict[str, list[T]] = {}
+    cells: dict[K, list[T]] = {}
     for thing in things:
         cells.setdefault(cell_of(thing), []).append(thing)
     return cells

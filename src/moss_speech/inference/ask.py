@@ -1,19 +1,18 @@
 """One recorded question to one recorded answer, for the shell."""
 
-import io
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
-from moss_speech.audio import LISTENING, write_audio
+from moss_speech.audio import LISTENING
 from moss_speech.bundle import Bundle
 from moss_speech.inference.engine import Engine
 from moss_speech.inference.questions import read_question
+from moss_speech.inference.sound_files import check_ending, write_sound
 from moss_speech.inference.turns import Output, Reply, Turn
 from moss_speech.inference.voices import store, with_added_voices
 from moss_speech.settings import settings
-from moss_speech.storage import write_bytes
 
 
 @dataclass(frozen=True)
@@ -33,8 +32,8 @@ def ask(
     model's voices or an added one, or is text if there is no file. Raises `ValueError` for a
     bundle, question or voice that cannot be used.
     """
-    if answer is not None and answer.suffix.lower() not in (".wav", ".flac"):
-        raise ValueError(f"{answer} ends in {answer.suffix!r}, must end in .wav or .flac")
+    if answer is not None:
+        check_ending(answer)
     if not question.is_file():
         raise ValueError(f"{question} is missing")
     torch.set_num_threads(settings().threads)
@@ -43,7 +42,5 @@ def ask(
     output: Output = "text" if answer is None else "audio"
     reply = engine.reply([turn], output, seed=seed, voice=voice)
     if answer is not None:
-        file = io.BytesIO()
-        write_audio(file, reply.audio, reply.sample_rate_hz, format=answer.suffix[1:].upper())
-        write_bytes(answer, file.getvalue())
+        write_sound(answer, reply.audio, reply.sample_rate_hz)
     return AskResult(reply, answer)

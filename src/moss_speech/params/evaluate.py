@@ -20,6 +20,8 @@ class ItemCounts(Params):
     """Recordings of people to take down."""
     tokenizer: int = Field(ge=1)
     """Utterances a row of the tokenizer's word-error table."""
+    codec: int = Field(ge=1)
+    """Renditions, and recordings of people, that go through codec and decoder alone."""
 
 
 class PageParams(Params):

@@ -28,4 +28,5 @@ def run(p: Evaluate, io: StageIO) -> None:
     if outcome.latency is not None:
         latency = {"first_audio_s", "real_time_factor"}
         io.tracker.metrics({f"latency/{n}": getattr(outcome.latency, n) for n in sorted(latency)})
+    io.tracker.metrics({f"latency/codec_{n}": rtf for n, rtf in outcome.codec_speed.items()})
     io.tracker.artifact(io.output)
