@@ -7,7 +7,7 @@ from moss_speech.evaluation.suites import Item, Suite, spread
 from moss_speech.params.evaluate import ItemCounts
 from tests.evaluation.corpus_values import FACTS, corpus
 
-COUNTS = ItemCounts(hardest=100, cell=60, repeat=10, renditions=10, human=5, tokenizer=10)
+COUNTS = ItemCounts(hardest=100, cell=60, repeat=10, renditions=10, human=5, tokenizer=10, codec=4)
 SPOKEN = [fact for fact, (_, _, taught) in FACTS.items() if taught == "speech"]
 
 
@@ -25,7 +25,7 @@ def test_hardest_cell_takes_unseen_voices_and_wordings_only():
 
 def test_gap_cells_take_the_same_questions():
     cells = questions(
-        ItemCounts(hardest=2, cell=60, repeat=10, renditions=10, human=5, tokenizer=10)
+        ItemCounts(hardest=2, cell=60, repeat=10, renditions=10, human=5, tokenizer=10, codec=4)
     )
     assert [i.utterance for i in cells["s2s"]] == [i.utterance for i in cells["s2t"]]
     assert len(cells["s2s"]) == 2
@@ -92,7 +92,7 @@ def test_hearing_rows_name_what_is_unseen():
 
 def test_equal_seeds_draw_equal_items_and_others_do_not():
     utterances, dialogues = corpus()
-    few = ItemCounts(hardest=2, cell=2, repeat=1, renditions=1, human=1, tokenizer=1)
+    few = ItemCounts(hardest=2, cell=2, repeat=1, renditions=1, human=1, tokenizer=1, codec=1)
     draws = [Suite(utterances, dialogues, seed).questions(few) for seed in (1, 1, 2)]
     assert draws[0] == draws[1] != draws[2]
 
