@@ -54,6 +54,8 @@ def voice(decoder: SpeechDecoder, n_codes: int) -> Voice:
         ),
         draw.normal(0, 1, config.speaker_width).astype(np.float32),
         draw.normal(0, 0.1, n_samples).astype(np.float32),
+        config.format.sample_rate_hz,
+        "",
         Rights(licence="none", consent="random numbers"),
         config.codec_digest,
     )

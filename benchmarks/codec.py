@@ -8,10 +8,11 @@ import argparse
 import os
 
 import torch
+from _codec_listening import measure_listening
 from _codec_speaking import PARTS as SPEAKING
 from _figures import report
 
-PARTS = SPEAKING
+PARTS = {**SPEAKING, "listening": measure_listening}
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
