@@ -20,7 +20,7 @@ _METHOD = (
     ("DNSMOS", "overall opinion without a reference, 1 to 5"),
     ("STOI, PESQ", "against the recording in step: same words, times and voice; 0 to 1, 1 to 4.64"),
     ("mel", "mean difference of the decoder’s log mel spectrum, in dB"),
-    ("intervals", "95 %, whole texts and whole speakers drawn with replacement"),
+    ("intervals", "bootstrap: whole texts and whole speakers drawn with replacement, both at once"),
 )
 
 

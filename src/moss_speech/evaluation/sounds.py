@@ -1,6 +1,7 @@
 """Clips for the page: small MP3 for players, an outline of the loudness, a spectrogram.
 
-Shapes: S samples, P outline points, F frequency bins, T frames.
+Shapes: S samples, P outline points, F frequency bins, T frames,
+C colours, K red green blue.
 """
 
 import base64
@@ -11,8 +12,8 @@ from itertools import pairwise
 import matplotlib
 import numpy as np
 import soundfile
-from matplotlib.image import imsave
 from numpy.typing import NDArray
+from PIL import Image
 from scipy.signal import stft
 
 from moss_speech.audio import Samples
@@ -21,6 +22,8 @@ OUTLINE_POINTS = 48
 _FRAME_S, _HOP_S = 0.025, 0.005
 _FLOOR_DB = -70.0
 _TOP_HZ = 8000
+_SHADES = 64
+"""Colours of a spectrogram; a palette keeps the page small."""
 
 
 @dataclass(frozen=True)
@@ -60,19 +63,12 @@ def spectrogram(samples_S: Samples, sample_rate_hz: int) -> str:
     )
     shown_FT = np.abs(bins_FT[frequencies_F <= _TOP_HZ])
     level_FT = 20 * np.log10(np.maximum(shown_FT / max(float(shown_FT.max()), 1e-8), 1e-8))
+    shade_FT = np.clip(1 - level_FT / _FLOOR_DB, 0, 1) * (_SHADES - 1)
+    picture = Image.fromarray(np.flipud(shade_FT).astype(np.uint8)).convert("P")
+    colours_CK = matplotlib.colormaps["magma"](np.linspace(0, 1, _SHADES), bytes=True)[:, :3]
+    picture.putpalette(colours_CK.tobytes())
     image = io.BytesIO()
-    # no version in the file: equal sounds give equal bytes
-    colours = matplotlib.colormaps["magma"]
-    imsave(
-        image,
-        np.flipud(level_FT),
-        vmin=_FLOOR_DB,
-        vmax=0,
-        cmap=colours,
-        format="png",
-        metadata={"Software": ""},
-        pil_kwargs={"optimize": True},
-    )
+    picture.save(image, "PNG", optimize=True)
     return _data_uri("image/png", image.getvalue())
 
 
