@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 
 from moss_speech.audio import SPEAKING, Samples, resample, write_audio
 from moss_speech.bundle import SpeechParts
@@ -81,6 +82,24 @@ def test_a_prompt_that_is_no_voice_leaves_nothing_behind(parts, tmp_path):
     with pytest.raises(ValueError, match="not readable audio"):
         add_voice(wanted(tmp_path / "prompt.wav"), parts, store)
     assert not store.exists()
+
+
+@pytest.mark.parametrize(("subtype", "channels"), [("PCM_U8", 1), ("PCM_16", 2), ("FLOAT", 1)])
+def test_every_kind_of_wav_becomes_a_voice(parts, tmp_path, subtype, channels):
+    said = np.repeat(spoken(TEXT, 44100)[:, None], channels, axis=1)
+    soundfile.write(tmp_path / "prompt.wav", said, 44100, subtype=subtype)
+    voice = add_voice(wanted(tmp_path / "prompt.wav"), parts, tmp_path / "voices").voice
+    assert voice.prompt.shape == (len(said),)
+    plain = parts.codec.encode([resample(spoken(TEXT, 44100), 44100, 16000)])[0]
+    assert np.mean(plain[: len(voice.codes)] == voice.codes) > 0.5  # 8 bits add noise
+
+
+def test_samples_that_are_no_numbers_are_refused(parts, tmp_path):
+    said = spoken(TEXT, 24000).copy()
+    said[7000] = np.nan
+    soundfile.write(tmp_path / "prompt.wav", said, 24000, subtype="FLOAT")
+    with pytest.raises(ValueError, match="NaN"):
+        add_voice(wanted(tmp_path / "prompt.wav"), parts, tmp_path / "voices")
 
 
 def test_names_are_checked_and_taken_once(parts, tmp_path):

@@ -35,11 +35,11 @@ def codec_rows(codec: Mapping[str, Any]) -> list[CodecRow]:
 def table_lines(codec: Mapping[str, Any], speed: Mapping[str, float]) -> list[str]:
     """The table for a terminal, with rates and the seconds of work for a second of sound."""
     rates = codec["rates"]
-    lines = ["".join(name.rjust(18) for name in ("", "word error", *MEASURES))]
+    lines = [" " * 24 + "".join(name.rjust(18) for name in ("word error", *MEASURES))]
     for row in codec_rows(codec):
         lines += [row.heading] if row.heading else []
         cells = (f"{c.value} ({c.interval})" if c else "" for c in row.cells)
-        lines.append("".join(cell.rjust(18) for cell in (row.title[:18], *cells)))
+        lines.append(row.title.ljust(24) + "".join(cell.rjust(18) for cell in cells))
     lines.append(f"{rates['bits_per_s']} bit/s, {rates['bits_per_s_used']} by the codes' use")
     factors = ", ".join(f"{work} {factor:.3f}" for work, factor in speed.items())
     return [*lines, f"seconds of work a second: {factors}"] if speed else lines

@@ -3,12 +3,12 @@
 Word error, likeness to the voice and opinion score need no reference. STOI, PESQ and the mel
 distance compare with the recording in step, so they exist where the recording is in the voice
 that speaks: renditions of the assistant in its own voice.
-Shapes: S samples.
+Shapes: S samples, B both sounds.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import log2
+from math import log, log2
 from typing import Any
 
 import torch
@@ -61,7 +61,7 @@ def mel_distance(reference_S: Samples, heard_S: Samples, format: AudioFormat) ->
     n_samples = min(reference_S.size, heard_S.size)
     both_BS = torch.stack([torch.from_numpy(s[:n_samples]) for s in (reference_S, heard_S)])
     reference, heard = log_mel(both_BS, format)
-    return float((reference - heard).abs().mean()) * 20 / 2.302585
+    return float((reference - heard).abs().mean()) * 20 / log(10)
 
 
 def measure(passages: Sequence[Passage], parts: SpeechParts, answers: Sequence[str]) -> list[Heard]:

@@ -72,7 +72,7 @@ def render(folder: Path, root: Path, p: PageParams, extras: Extras) -> str:
     records = [Record.from_json(row) for row in read_jsonl(folder / "items.jsonl")]
     context = _figures(report) | _examples(folder, root, records, report, p)
     context |= _material(report) | _extras(extras)
-    context |= {"codec_rows": codec_rows(report["codec"]), "codec_rates": report["codec"]["rates"]}
+    context |= {"codec": codec_rows(report["codec"]), "codec_rates": report["codec"]["rates"]}
     context["sections"] = _sections(context)
     return template("report.html").render(context)
 
@@ -221,5 +221,4 @@ def _sections(context: Mapping[str, Any]) -> list[tuple[str, str]]:
         "latency": "Speed",
         "method": "Method",
     }
-    shown = {id: context["codec_rows"] if id == "codec" else context[id] for id in optional}
-    return [(id, title) for id, title in titles.items() if shown.get(id, True)]
+    return [(id, title) for id, title in titles.items() if id not in optional or context[id]]
