@@ -114,6 +114,7 @@ def test_codec_page_plays_and_shows_every_sound(evaluated):
 def test_codec_figures_reach_gates_tracker_and_summary(evaluated):
     report = evaluated[1].report
     named = scalars(report)
+    assert {"speechmos", "pystoi", "speaker"} <= report["method"]["measures"].keys()
     assert named["codec/answers/assistant/truth/word_error"] <= 0.5
     assert named["codec/bits_per_s"] == 75
     assert "| streamed, code by code | " in summary(report)

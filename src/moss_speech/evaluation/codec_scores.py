@@ -8,11 +8,13 @@ Shapes: S samples, B both sounds.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from math import log, log2
 from typing import Any
 
 import torch
 
+from moss_speech.assets import ASSETS
 from moss_speech.audio import LISTENING, SPEAKING, AudioFormat, Samples, resample
 from moss_speech.bundle import SpeechParts
 from moss_speech.codec.quantizer import code_use
@@ -157,3 +159,9 @@ def rates(parts: SpeechParts, passages: Sequence[Passage]) -> dict[str, float]:
         "bits_per_s": round(codes_per_s * log2(n_codes), 1),
         "bits_per_s_used": round(codes_per_s * log2(max(use["perplexity"], 1.0)), 1),
     }
+
+
+def describe_measures() -> dict[str, str]:
+    """What measured sound, with versions; part of the report."""
+    names = ("speechmos", "pystoi", *(["pesq"] if has_pesq() else []))
+    return {name: version(name) for name in names} | {"speaker": ASSETS["ge2e"].revision}

@@ -17,7 +17,7 @@ from moss_speech.corpus.encoding import CodeStore
 from moss_speech.corpus.items import Utterance, open_dialogues, open_utterances
 from moss_speech.evaluation import material
 from moss_speech.evaluation.answering import Ears, Latency, answer, time_answers
-from moss_speech.evaluation.codec_scores import ANSWERS, PEOPLE
+from moss_speech.evaluation.codec_scores import ANSWERS, PEOPLE, describe_measures
 from moss_speech.evaluation.codec_trial import CODEC_ITEMS, CodecTrial
 from moss_speech.evaluation.judges import Heard, Judges, describe
 from moss_speech.evaluation.scores import Record, figures, retention
@@ -287,4 +287,5 @@ def _method(p: Evaluate, seed: int, bundle: Bundle) -> dict[str, Any]:
         "confidence": p.confidence,
         "goals": p.goals,
         "judges": describe(),
+        "measures": describe_measures(),
     }
