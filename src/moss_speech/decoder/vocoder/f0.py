@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from torch.nn.utils.parametrizations import weight_norm
 
 from moss_speech.decoder.config import HiftConfig
-from moss_speech.decoder.vocoder.signals import Run, Signal, convolve
+from moss_speech.decoder.vocoder.signals import Run, Signal, convolve, left_of
 
 KERNEL = 3
 N_CONVOLUTIONS = 5
@@ -35,13 +35,13 @@ class F0Predictor(nn.Module):
         x = mel
         for i, conv in enumerate(self.condnet[::2]):
             assert isinstance(conv, nn.Conv1d)
-            x = convolve(conv, x, run, self._left(i))
+            x = convolve(conv, x, run, left_of(conv, self._ahead(i)))
             x = replace(x, values_SCN=F.elu(x.values_SCN))
         hz_ST1 = self.classifier(x.values_SCN.mT).abs().float()
         return run.masked(replace(x, values_SCN=hz_ST1.mT))
 
-    def _left(self, index: int) -> int:
-        """Past steps that a convolution sees."""
+    def _ahead(self, index: int) -> int | None:
+        """Future steps that a convolution sees; None for as many as past ones."""
         if self._lookahead is None:
-            return KERNEL // 2
-        return KERNEL - 1 - (min(self._lookahead, KERNEL - 1) if index == 0 else 0)
+            return None
+        return min(self._lookahead, KERNEL - 1) if index == 0 else 0

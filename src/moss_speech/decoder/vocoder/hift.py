@@ -18,8 +18,16 @@ from moss_speech.decoder.config import HiftConfig
 from moss_speech.decoder.vocoder.base import Vocoder
 from moss_speech.decoder.vocoder.f0 import F0Predictor
 from moss_speech.decoder.vocoder.inverse import inverse
-from moss_speech.decoder.vocoder.residual import ResBlock, left_of
-from moss_speech.decoder.vocoder.signals import Run, Signal, Stream, Whole, convolve, spread
+from moss_speech.decoder.vocoder.residual import ResBlock
+from moss_speech.decoder.vocoder.signals import (
+    Run,
+    Signal,
+    Stream,
+    Whole,
+    convolve,
+    left_of,
+    spread,
+)
 from moss_speech.decoder.vocoder.source import Source
 
 PRE_KERNEL = POST_KERNEL = 7

@@ -9,16 +9,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import weight_norm
 
-from moss_speech.decoder.vocoder.signals import Run, Signal, convolve
+from moss_speech.decoder.vocoder.signals import Run, Signal, convolve, left_of
 from moss_speech.params.decoder import HiftShape
 
 SNAKE_FLOOR = 1e-9
-
-
-def left_of(conv: nn.Conv1d, ahead: int | None) -> int:
-    """Past steps that a convolution sees if it sees `ahead` future ones; None: as many."""
-    n_others = (conv.kernel_size[0] - 1) * conv.dilation[0]
-    return n_others // 2 if ahead is None else n_others - ahead
 
 
 class ResBlock(nn.Module):

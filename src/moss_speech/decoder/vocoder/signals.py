@@ -167,6 +167,12 @@ class Stream(Run):
         return replace(x, values_SCN=x.values_SCN * self.present(x))
 
 
+def left_of(conv: nn.Conv1d, ahead: int | None) -> int:
+    """Past steps that a convolution sees if it sees `ahead` future ones; None: as many."""
+    n_others = (conv.kernel_size[0] - 1) * conv.dilation[0]
+    return n_others // 2 if ahead is None else n_others - ahead
+
+
 def convolve(conv: nn.Conv1d, x: Signal, run: Run, left: int, fill: float = 0.0) -> Signal:
     """A convolution whose first input lies `left` steps before its output's place."""
     (kernel,), (stride,), (dilation,) = conv.kernel_size, conv.stride, conv.dilation
