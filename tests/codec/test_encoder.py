@@ -59,6 +59,7 @@ def test_codes_of_an_utterance_do_not_depend_on_its_batch(lookahead):
     codec = small_codec(lookahead_frames=lookahead)
     audio = [noise(n, seed=n) for n in (1280, 7000, 20_000, 33_333)]
     together = codec.encode(audio)
+    assert codec.encode([]) == []
     for one, codes in zip(audio, together, strict=True):
         assert np.array_equal(codec.encode([one])[0], codes)
 
