@@ -164,8 +164,9 @@ class _Resampler:
     def push(self, samples_S: Samples, last: bool) -> Samples:
         """What became known: all that lies a filter's reach before the end, or the rest."""
         self._held_S = np.concatenate((self._held_S, samples_S))
-        known = self._held_S.size - (0 if last else self._context)
+        known = self._held_S.size
         if not last:
+            known -= self._context
             known = max(self._n_past, known - known % self._step)
         made_S = resample(self._held_S, *self._rates)
         end = made_S.size if last else known * self._out // self._step

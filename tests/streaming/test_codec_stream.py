@@ -142,6 +142,14 @@ def test_running_maximum_does_not_depend_on_the_cutting(cuts, seed):
     assert np.array_equal(streamed(codec, pieces(samples_S, cuts), (-3.0,)), together)
 
 
+def test_segments_past_the_given_loudness_start_at_the_last():
+    codec, samples_S = CODECS["demo"], speechlike(80_000, seed=4)  # three segments
+    repeated = streamed(codec, [samples_S], (0.5, 0.5, 0.5))
+    assert np.array_equal(streamed(codec, [samples_S], (0.5,)), repeated)
+    with pytest.raises(ValueError, match="loudness has 0 values"):
+        CodecStream(codec, ())
+
+
 def test_running_maximum_that_starts_too_high_changes_codes():
     """The reference decides something: else the tests above would prove nothing of it."""
     codec, samples_S = CODECS["demo"], speechlike(30_000, seed=1)

@@ -27,19 +27,18 @@ _STEP_CODES = 64
 class CodecStream:
     """One listener; it shares nothing but the weights with other streams of the codec.
 
-    The running maximum of segment i starts at `loudness[i]`; past the end of `loudness` at what
-    the segment before reached. With `features.loudness` of the whole audio the codes are those of
-    `Codec.encode`. A code comes `config.stream_lag_samples` after its end, whatever the pieces.
+    The running maximum of segment i starts at `loudness[i]`, of segments past them at the last
+    value. With `features.loudness` of the whole audio the codes are those of `Codec.encode`. A code comes `config.stream_lag_samples` after its end, whatever the pieces.
     `ValueError` for a codec that is not causal.
     """
 
     def __init__(self, codec: Codec, loudness: Sequence[float] = (TYPICAL_LOUDNESS,)) -> None:
         if not len(loudness):
             raise ValueError("loudness has 0 values, must have at least 1")
-        self._codec, self._loudness = codec, list(loudness)
+        self._codec, self._loudness = codec, tuple(loudness)
         self._half_norm_K = half_norms(codec.encoder.codebook.weight)
-        self._segment = self._begin(self._loudness.pop(0))
-        self._finished = False
+        self._n_segments, self._finished = 0, False
+        self._segment = self._begin()
 
     @torch.inference_mode()
     def push(self, samples_S: Samples) -> Codes:
@@ -58,8 +57,7 @@ class CodecStream:
             samples_S = samples_S[room:]
             if self._segment.n_samples == self._codec.config.segment_samples:
                 codes.append(self._segment.finish())
-                starts = self._loudness.pop(0) if self._loudness else self._segment.heard
-                self._segment = self._begin(starts)
+                self._segment = self._begin()
         return np.concatenate(codes)
 
     @torch.inference_mode()
@@ -70,7 +68,9 @@ class CodecStream:
         self._finished = True
         return self._segment.finish()
 
-    def _begin(self, loudness: float) -> "_Segment":
+    def _begin(self) -> "_Segment":
+        loudness = self._loudness[min(self._n_segments, len(self._loudness) - 1)]
+        self._n_segments += 1
         return _Segment(self._codec, self._half_norm_K, loudness)
 
 
@@ -83,9 +83,7 @@ class _Segment:
         self._codebook_KD, self._half_norm_K = codec.encoder.codebook.weight, half_norm_K
         step_frames = _STEP_CODES * codec.config.pooling_kernel_size
         self._incremental = IncrementalEncoder(codec.encoder, step_frames)
-        self._start = loudness
-        self.heard = -float("inf")
-        """Loudest log10 mel power so far, without what was assumed."""
+        self._loudest = loudness
         self.n_samples = 0
         self._n_codes = self._n_frames = 0
         self._waiting_S = np.zeros(0, np.float32)
@@ -119,8 +117,8 @@ class _Segment:
         needed = (n_new - 1) * hop + 2 * reach
         log_MF = log_power(torch.from_numpy(self._waiting_S[:needed]), self._form)
         self._waiting_S = self._waiting_S[n_new * hop :]
-        loudest_F = log_MF.amax(0).cummax(0).values.clamp(min=max(self._start, self.heard))
-        self.heard = max(self.heard, float(log_MF.max()))
+        loudest_F = log_MF.amax(0).cummax(0).values.clamp(min=self._loudest)
+        self._loudest = float(loudest_F[-1])
         return scaled(log_MF, loudest_F)
 
     def _nearest(self, x_1ND: Tensor) -> Codes:
