@@ -155,3 +155,12 @@ def test_random_model_is_exported_and_verified_from_the_shell(tmp_path: Path) ->
     assert "0 of 50 tensors differ; largest change of 252,416 logits 0" in done.stdout
     again = CliRunner().invoke(app, ["make-checkpoint", made])
     assert again.exit_code == 1 and "is not empty" in again.stderr
+
+
+def test_probe_of_a_folder_that_is_no_codec_says_so(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(workspace)
+    done = CliRunner().invoke(app, ["probe-codec"])
+    assert done.exit_code == 1
+    assert "codec has no config.json: it is no codec folder" in done.stderr

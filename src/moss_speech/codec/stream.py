@@ -28,7 +28,8 @@ class CodecStream:
     """One listener; it shares nothing but the weights with other streams of the codec.
 
     The running maximum of segment i starts at `loudness[i]`, of segments past them at the last
-    value. With `features.loudness` of the whole audio the codes are those of `Codec.encode`. A code comes `config.stream_lag_samples` after its end, whatever the pieces.
+    value. With `features.loudness` of the whole audio the codes are those of `Codec.encode`. A
+    code comes `config.stream_lag_samples` after its end, whatever the pieces.
     `ValueError` for a codec that is not causal.
     """
 
