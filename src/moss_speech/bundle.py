@@ -2,7 +2,7 @@
 
 lm/               config.json, model.safetensors, tokenizer.json (published layout)
 codec/            config.json, preprocessor_config.json, model.safetensors, readout.safetensors
-codec/flow/       the flow network: config.json, model.safetensors
+codec/flow/       the flow network: config.json, model.safetensors; campplus.onnx if it has one
 codec/flow/hift/  the vocoder: config.json, model.safetensors
 voices/NAME/      prompt.flac, voice.safetensors, voice.json
 card.json         what it is, and size and SHA-256 of every other file
@@ -15,7 +15,7 @@ from pathlib import Path
 from moss_speech.card import CARD, About, Card, Sealed, files_of, verify_bundle
 from moss_speech.codec.load import load_codec
 from moss_speech.codec.model import Codec
-from moss_speech.decoder.load import load_speech_decoder
+from moss_speech.decoder.load import CAMPPLUS, load_speech_decoder
 from moss_speech.decoder.model import SpeechDecoder
 from moss_speech.decoder.voice import Voice, load_voice, save_voice
 from moss_speech.licence import PATTERNS
@@ -24,10 +24,11 @@ from moss_speech.lm.model import LayerSplitLM
 from moss_speech.lm.tokenizer import COMPANIONS, TextTokenizer, load_tokenizer
 from moss_speech.storage import file_digest, fresh_dir, write_json
 
-_LM, _CODEC, _FLOW = Path("lm"), Path("codec"), Path("codec/flow")
+_LM, _CODEC, FLOW = Path("lm"), Path("codec"), Path("codec/flow")
 _VOCODER, _VOICES = Path("codec/flow/hift"), Path("voices")
 _KEPT = (
     *("*.safetensors", "*config.json", "tokenizer.json", "*.safetensors.index.json"),
+    CAMPPLUS,
     *COMPANIONS,
     *PATTERNS,
 )
@@ -92,7 +93,7 @@ class Bundle(SpeechParts):
 
 def _speech_parts(folder: Path, card: Card) -> SpeechParts:
     codec = load_codec(folder / _CODEC)
-    decoder = load_speech_decoder(folder / _FLOW, folder / _VOCODER)
+    decoder = load_speech_decoder(folder / FLOW, folder / _VOCODER)
     flow = decoder.flow.config
     if codec.config.n_codes != flow.n_codes:
         raise ValueError(
@@ -122,7 +123,7 @@ def write_bundle(out: Path, models: ModelFolders, voices: list[Voice], about: Ab
     with fresh_dir(out) as folder:
         _copy_model(models.lm, folder / _LM)
         _copy_model(models.codec, folder / _CODEC)
-        _copy_model(models.decoder, folder / _FLOW)
+        _copy_model(models.decoder, folder / FLOW)
         _copy_model(models.vocoder, folder / _VOCODER)
         for voice in voices:
             save_voice(voice, folder / _VOICES / voice.name)

@@ -12,8 +12,10 @@ import torch
 from moss_speech.audio import SPEAKING
 from moss_speech.decoder.config import FlowConfig
 from moss_speech.decoder.flow.network import FlowNetwork
+from moss_speech.decoder.load import begin_flow, save_network
 from moss_speech.params.decoder import TrainDecoder
 from moss_speech.records import SilentTracker
+from moss_speech.speech.ge2e import ge2e
 from moss_speech.training.clips import Clips
 from moss_speech.training.decoder import DecoderBatches, DecoderTraining, train_decoder
 from moss_speech.training.launch import Fit
@@ -26,6 +28,7 @@ ROOT = Path(__file__).parents[2]
 def section(**changes):
     values = {
         "threads": 1,
+        "start": None,
         "model": flow_shape(),
         "fit": fit_params(steps=8),
         "batch": 3,
@@ -120,11 +123,6 @@ def test_both_losses_fall_on_a_corpus_of_tones(tmp_path):
     assert after["flow"] < 0.95 * before["flow"]
 
 
-def test_speaker_vectors_from_outside_are_refused_in_training(tmp_path):
-    with pytest.raises(ValueError, match="speaker is 'given'"):
-        trained(tmp_path, tmp_path / "run", section(model=flow_shape(speaker="given")))
-
-
 KILLED = """
 import os, signal, sys
 from pathlib import Path
@@ -152,3 +150,37 @@ def test_killed_and_resumed_training_gives_the_unbroken_weights(tmp_path):
     resumed = trained(tmp_path, tmp_path / "run", section()).state_dict()
     unbroken = trained(tmp_path, tmp_path / "other", section()).state_dict()
     assert all(torch.equal(resumed[name], unbroken[name]) for name in unbroken)
+
+
+def test_training_goes_on_from_a_folder_whose_tensors_fit(tmp_path):
+    torch.manual_seed(3)
+    config = FlowConfig(
+        **flow_shape().model_dump(), n_codes=N_CODES, codec_digest="d", format=SPEAKING
+    )
+    learnt = FlowNetwork(config)
+    (tmp_path / "start").mkdir()
+    save_network(learnt, tmp_path / "start")
+    begun = begin_flow(config, str(tmp_path / "start"))
+    assert all(
+        torch.equal(a, b) for a, b in zip(begun.parameters(), learnt.parameters(), strict=True)
+    )
+    wider = config.model_copy(update={"width": 32})
+    with pytest.raises(ValueError, match=r"must be .* by the config"):
+        begin_flow(wider, str(tmp_path / "start"))
+    p = section(start=str(tmp_path / "start"), fit=fit_params(1).model_copy(update={"lr": 1e-9}))
+    before = begun.encoder_proj.bias.clone()
+    how = Fit(p.fit, 1, tmp_path / "run", SilentTracker())
+    train_decoder(begun, clips(tmp_path), codes_of, p, how)
+    assert torch.allclose(begun.encoder_proj.bias, before, atol=1e-6)  # no start at the average
+
+
+def test_a_network_that_is_given_speaker_vectors_learns_from_those_of_an_encoder(tmp_path):
+    shape = flow_shape(speaker="given", speaker_width=256)
+    speech = clips(tmp_path)
+    batch = DecoderBatches(speech, codes_of, section(model=shape), N_CODES, 1, ge2e())(0)
+    assert batch.speaker_BK.shape == (3, 256)
+    assert torch.allclose(batch.speaker_BK.norm(dim=-1), torch.ones(3), atol=1e-4)
+    trained(tmp_path, tmp_path / "run", section(model=shape))
+    with pytest.raises(ValueError, match=r"campplus\.onnx"):
+        other = flow_shape(speaker="given", speaker_width=192)
+        trained(tmp_path, tmp_path / "other", section(model=other))

@@ -23,6 +23,7 @@ from tests.workspace import ROOT
 def section(**changes):
     values = {
         "threads": 1,
+        "start": None,
         "model": vocoder_shape(),
         "fit": fit_params(steps=30, checkpoint_steps=100, average_decay=0.0),
         "batch": 3,

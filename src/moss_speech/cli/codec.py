@@ -10,8 +10,6 @@ from moss_speech.cli.errors import plain_errors
 
 app = typer.Typer()
 
-CAMPPLUS = "campplus.onnx"
-"""The network that makes speaker vectors."""
 RECORD = "imported.json"
 
 
@@ -34,7 +32,7 @@ def import_codec(
 ) -> None:
     """Turn a released codec into folders that this project opens, checking every tensor."""
     from moss_speech.codec.load import load_codec
-    from moss_speech.decoder.load import load_speech_decoder
+    from moss_speech.decoder.load import CAMPPLUS, load_speech_decoder
     from moss_speech.licence import check_licence, licence_files
     from moss_speech.storage import fresh_dir, require_new, write_json
 

@@ -25,7 +25,8 @@ def add(
     consent: Annotated[str, typer.Option(help="Who agreed, how and when; or why nobody must")] = "",
     text: Annotated[str, typer.Option(help="What the prompt says; is checked")] = "",
     campplus: Annotated[
-        Path | None, typer.Option(help="The released codec's speaker encoder, campplus.onnx")
+        Path | None,
+        typer.Option(help="The released speaker encoder, campplus.onnx; default: the model's own"),
     ] = None,
     model: Model = "",
     as_json: Json = False,
@@ -33,13 +34,15 @@ def add(
     """Check a recording and keep it as a voice that every command and the service know by name."""
     from dataclasses import asdict
 
-    from moss_speech.bundle import SpeechParts
+    from moss_speech.bundle import FLOW, SpeechParts
+    from moss_speech.decoder.load import speaker_file
     from moss_speech.inference.add_voice import Wanted, add_voice
     from moss_speech.inference.voices import store
     from moss_speech.registry.fetch import fetch_model
 
-    wanted = Wanted(name, prompt, _rights(licence, consent), text, campplus)
-    added = add_voice(wanted, SpeechParts.open(fetch_model(model or settings().model)), store())
+    rights, folder = _rights(licence, consent), fetch_model(model or settings().model)
+    wanted = Wanted(name, prompt, rights, text, campplus or speaker_file(folder / FLOW))
+    added = add_voice(wanted, SpeechParts.open(folder), store())
     figures = asdict(added.speaking) | {"text_error": added.text_error}
     found = {"name": name, "codes": len(added.voice.codes), **figures}
     shown = ", ".join(f"{k} {v}" for k, v in found.items() if k != "name" and v is not None)

@@ -22,6 +22,8 @@ from moss_speech.decoder.vocoder.hift import HiFT
 from moss_speech.decoder.vocoder.vocos import Vocos
 
 WEIGHTS = "model.safetensors"
+CAMPPLUS = "campplus.onnx"
+"""The released speaker encoder, in the folder of a decoder that is given its vectors."""
 
 
 def load_speech_decoder(decoder_folder: Path, vocoder_folder: Path) -> SpeechDecoder:
@@ -46,6 +48,31 @@ def load_vocoder(folder: Path) -> Vocoder:
 def new_vocoder(config: VocosConfig | HiftConfig) -> Vocoder:
     """An untrained vocoder of the kind that the config names."""
     return Vocos(config) if isinstance(config, VocosConfig) else HiFT(config)
+
+
+def speaker_file(folder: Path) -> Path | None:
+    """The speaker encoder's file of a decoder folder, if it has one."""
+    file = folder / CAMPPLUS
+    return file if file.is_file() else None
+
+
+def begin_flow(config: FlowConfig, start: str | None) -> FlowNetwork:
+    """A flow network to train: new, or that of a decoder folder, for the codes of `config`.
+
+    Raises `ValueError` if the folder's tensors are not those that `config` asks for.
+    """
+    flow = FlowNetwork(config)
+    if start is not None:
+        _load_weights(flow, Path(start))
+    return flow
+
+
+def begin_vocoder(config: VocosConfig | HiftConfig, start: str | None) -> Vocoder:
+    """A vocoder to train: new, or that of a vocoder folder, with the same refusal."""
+    vocoder = new_vocoder(config)
+    if start is not None:
+        _load_weights(vocoder, Path(start))
+    return vocoder
 
 
 def save_network(network: FlowNetwork | Vocoder, folder: Path) -> None:

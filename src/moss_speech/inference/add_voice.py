@@ -20,11 +20,10 @@ from moss_speech.decoder.voice import (
     make_voice,
     save_voice,
 )
-from moss_speech.speech.campplus import CamPlus
-from moss_speech.speech.ge2e import ge2e
+from moss_speech.speech.encoders import speaker_encoder
 from moss_speech.speech.prompt import Speaking, check_speaking
 from moss_speech.speech.recognisers import Whisper
-from moss_speech.speech.speaker import SpeakerEncoder, Vector
+from moss_speech.speech.speaker import Vector
 from moss_speech.speech.text import normalise
 
 MAX_TEXT_ERROR = 0.5
@@ -105,10 +104,4 @@ def _speaker(spoken_S: Samples, config: FlowConfig, campplus: Path | None) -> Ve
         if campplus is not None:
             raise ValueError(f"{campplus} is not needed: this model computes its speaker vectors")
         return None
-    encoder: SpeakerEncoder = ge2e() if campplus is None else CamPlus(campplus)
-    if encoder.width != config.speaker_width:
-        raise ValueError(
-            f"the speaker vector has {encoder.width} numbers, this model reads "
-            f"{config.speaker_width}: give --campplus the file campplus.onnx of the released codec"
-        )
-    return encoder(spoken_S)
+    return speaker_encoder(config.speaker_width, campplus)(spoken_S)

@@ -31,7 +31,8 @@ class FlowShape(Params):
     """Conformer layers at the frame rate."""
     lookahead_codes: int = Field(ge=1, le=25)
     speaker: Literal["mel-statistics", "given"]
-    """Where a voice's speaker vector comes from: its own mel, or outside (CAM++ as published)."""
+    """Where a voice's speaker vector comes from: its own mel, or a speaker encoder (CAM++ as
+    published, whose file lies beside the decoder; else the packaged one, of width 256)."""
     speaker_width: int = Field(ge=1)
     channels: int = Field(ge=8)
     """Width of the estimator."""
@@ -134,6 +135,8 @@ VocoderShape = Annotated[VocosShape | HiftShape, Field(discriminator="kind")]
 class TrainDecoder(StageParams):
     """Section train_decoder."""
 
+    start: str | None
+    """Decoder folder to begin with, such as an imported one; null begins from nothing."""
     model: FlowShape
     fit: FitParams
     batch: int = Field(ge=1)
@@ -196,6 +199,8 @@ class Adversarial(Params):
 class TrainVocoder(StageParams):
     """Section train_vocoder."""
 
+    start: str | None
+    """Vocoder folder to begin with; null begins from nothing."""
     model: VocoderShape
     fit: FitParams
     batch: int = Field(ge=1)

@@ -9,13 +9,14 @@ from moss_speech.card import About
 from moss_speech.codec.load import load_codec
 from moss_speech.corpus.items import Utterance, open_utterances
 from moss_speech.corpus.prompt import rights_of, voice_prompt
-from moss_speech.decoder.load import load_flow
+from moss_speech.decoder.load import load_flow, speaker_file
 from moss_speech.decoder.voice import Voice, make_voice
 from moss_speech.inference.engine import Engine
 from moss_speech.inference.turns import Turn
 from moss_speech.params.base import read_yaml
 from moss_speech.params.bundle import BundleParams
 from moss_speech.settings import settings
+from moss_speech.speech.encoders import speaker_encoder
 from moss_speech.stages.runner import StageIO, declaration, input_digests
 from moss_speech.storage import read_json
 
@@ -37,8 +38,12 @@ def _voice(
 ) -> Voice:
     config = load_flow(models.decoder).config
     prompt_S = read_audio(settings().root / prompt.audio, config.format.sample_rate_hz)
-    codec = load_codec(models.codec)
-    return make_voice(p.voice, prompt_S, codec, config, rights=rights_of(prompt, sources))
+    codec, speaker_K = load_codec(models.codec), None
+    if config.speaker == "given":
+        encoder = speaker_encoder(config.speaker_width, speaker_file(models.decoder))
+        speaker_K = encoder(prompt_S)
+    rights = rights_of(prompt, sources)
+    return make_voice(p.voice, prompt_S, codec, config, rights=rights, speaker_K=speaker_K)
 
 
 def _about(p: BundleParams, sources: list[dict[str, Any]]) -> About:

@@ -1,12 +1,14 @@
 """Stage train_decoder: codes and clips → models/decoder."""
 
+import shutil
+from pathlib import Path
+
 import torch
 
 from moss_speech.audio import SPEAKING
 from moss_speech.corpus.encoding import CodeStore
 from moss_speech.decoder.config import FlowConfig
-from moss_speech.decoder.flow.network import FlowNetwork
-from moss_speech.decoder.load import save_network
+from moss_speech.decoder.load import begin_flow, save_network, speaker_file
 from moss_speech.params.decoder import TrainDecoder
 from moss_speech.settings import settings
 from moss_speech.stages.runner import StageIO
@@ -28,10 +30,13 @@ def run(p: TrainDecoder, io: StageIO) -> None:
         codec_digest=codes.codec_digest,
         format=SPEAKING,
     )
-    flow = FlowNetwork(config)
+    flow = begin_flow(config, p.start)
     clips = Clips.open(io.inputs["clean"], settings().root, SPEAKING)
     clips.check_codes(codes)
     how = Fit(p.fit, io.seed, io.run_folder, io.tracker, settings().device, "decoder")
-    train_decoder(flow, clips, codes.__getitem__, p, how)
+    campplus = speaker_file(Path(p.start)) if p.start else None
+    train_decoder(flow, clips, codes.__getitem__, p, how, campplus)
     with fresh_dir(io.output) as out:
         save_network(flow, out)
+        if campplus:
+            shutil.copyfile(campplus, out / campplus.name)

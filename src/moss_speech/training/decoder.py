@@ -6,6 +6,8 @@ Shapes: B batch · N codes · T mel frames · M mel bands · K speaker width.
 """
 
 from collections.abc import Callable
+from functools import cache
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import lightning.pytorch as pl
@@ -20,6 +22,8 @@ from moss_speech.decoder.flow.solver import flow_matching_loss
 from moss_speech.decoder.flow.view import View
 from moss_speech.decoder.mel import mel_statistics
 from moss_speech.params.decoder import TrainDecoder
+from moss_speech.speech.encoders import speaker_encoder
+from moss_speech.speech.speaker import SpeakerEncoder
 from moss_speech.training.clips import Clips, draw_speaker
 from moss_speech.training.launch import Fit, fit
 from moss_speech.training.optim import adamw
@@ -47,8 +51,11 @@ class DecoderBatches:
         p: TrainDecoder,
         n_codes: int,
         seed: int,
+        speakers: SpeakerEncoder | None = None,
     ) -> None:
         self._clips, self._codes_of, self._p = clips, codes_of, p
+        self._speakers = speakers
+        self._speaker_of = cache(self._vector_of)
         self._n_codes, self._seed = n_codes, seed
         self._groups = clips.groups(p.answer_share, p.other_voices_share)
 
@@ -65,13 +72,24 @@ class DecoderBatches:
     def _row(self, random: np.random.Generator) -> tuple[Tensor, Tensor, Tensor, int]:
         speaker_clips = draw_speaker(self._groups, random)
         codes_N, mel_TM = self._sequence(speaker_clips, random)
-        other = self._draw(speaker_clips, random)
+        speaker_K = self._speaker(speaker_clips, random)
         n_prompt = 0
         if random.random() < self._p.prompt_share:
             n_prompt = int(random.random() * self._p.prompt_max_ratio * len(mel_TM))
         wrong_N = torch.from_numpy(random.random(len(codes_N)) < self._p.code_noise)
         noise_N = torch.from_numpy(random.integers(self._n_codes, size=len(codes_N)))
-        return torch.where(wrong_N, noise_N, codes_N), mel_TM, mel_statistics(other[1]), n_prompt
+        return torch.where(wrong_N, noise_N, codes_N), mel_TM, speaker_K, n_prompt
+
+    def _speaker(self, clips: list[str], random: np.random.Generator) -> Tensor:
+        """Speaker vector [K] of a clip of the same speaker."""
+        clip = clips[random.integers(len(clips))]
+        if self._speakers is None:
+            return mel_statistics(self._clips.mel(clip, len(self._codes_of(clip))))
+        return self._speaker_of(clip)
+
+    def _vector_of(self, clip: str) -> Tensor:
+        assert self._speakers is not None
+        return torch.from_numpy(self._speakers(self._clips.audio(clip)))
 
     def _draw(self, clips: list[str], random: np.random.Generator) -> tuple[Tensor, Tensor]:
         clip = clips[random.integers(len(clips))]
@@ -137,20 +155,26 @@ def train_decoder(
     codes_of: Callable[[str], NDArray[np.int64]],
     p: TrainDecoder,
     how: Fit,
+    campplus: Path | None = None,
 ) -> None:
-    """Train a new flow network in place.
+    """Train a flow network in place, from nothing or on from what it has learnt.
 
-    Raises `ValueError` for a network whose speaker vectors come from outside.
+    A network that is given speaker vectors gets those of `campplus` or of the packaged encoder;
+    `ValueError` if their width is another.
     """
-    if flow.config.speaker != "mel-statistics":
-        raise ValueError(
-            f"train_decoder.model.speaker is {flow.config.speaker!r}; training here makes speaker "
-            "vectors of 'mel-statistics' only"
-        )
-    with torch.no_grad():  # outputs begin at the average mel instead of far above it
-        mean_M = clips.mean_mel(CLIPS_FOR_MEAN)
-        flow.encoder_proj.bias.copy_(mean_M)
-        assert flow.decoder.estimator.final_proj.bias is not None
-        flow.decoder.estimator.final_proj.bias.copy_(mean_M)
-    batches = DecoderBatches(clips, codes_of, p, flow.config.n_codes, how.seed)
+    config, speakers = flow.config, None
+    if config.speaker == "given":
+        speakers = speaker_encoder(config.speaker_width, campplus)
+    if p.start is None:
+        begin_at_the_average(flow, clips)
+    batches = DecoderBatches(clips, codes_of, p, config.n_codes, how.seed, speakers)
     fit(DecoderTraining(flow, p), batches, how)
+
+
+@torch.no_grad()
+def begin_at_the_average(flow: FlowNetwork, clips: Clips) -> None:
+    """Let the outputs of a new network begin at the average mel instead of far above it."""
+    mean_M = clips.mean_mel(CLIPS_FOR_MEAN)
+    flow.encoder_proj.bias.copy_(mean_M)
+    assert flow.decoder.estimator.final_proj.bias is not None
+    flow.decoder.estimator.final_proj.bias.copy_(mean_M)
