@@ -5,6 +5,8 @@ Figures are of the codec's shape; its weights play no part. One thread.
 
 import os
 import time
+from collections.abc import Sequence
+from statistics import median
 
 import numpy as np
 import psutil
@@ -18,9 +20,9 @@ from moss_speech.codec.encoder import Encoder
 from moss_speech.codec.model import Codec
 from moss_speech.codec.stream import CodecStream
 
-ROUNDS, SECONDS, MINUTES = 5, 20, 10
-WINDOW_FRAMES = 250
-"""Five seconds."""
+ROUNDS, SECONDS, TIMED_S, MINUTES = 5, 20, 2, 10
+WINDOW_FRAMES = 100
+"""Two seconds."""
 _MB = 1e6
 
 
@@ -60,15 +62,30 @@ def whole_s(codec: Codec, samples_S: Samples) -> float:
     return time.perf_counter() - began
 
 
-def steps_ms(codec: Codec, samples_S: Samples) -> list[float]:
-    """Milliseconds of each code of a stream, 80 ms of audio at a time."""
-    stream, per_code = CodecStream(codec), codec.config.audio_format.samples_per_code
-    took = []
-    for start in range(0, samples_S.size, per_code):
-        began = time.perf_counter()
-        stream.push(samples_S[start : start + per_code])
-        took.append(1000 * (time.perf_counter() - began))
-    return took
+def steps_ms(streams: Sequence[CodecStream], samples_S: Samples, n_samples: int) -> list[float]:
+    """Median milliseconds of a step of each stream; they take turns, `n_samples` at a time."""
+    took: list[list[float]] = [[] for _ in streams]
+    for start in range(0, samples_S.size, n_samples):
+        for stream, values in zip(streams, took, strict=True):
+            began = time.perf_counter()
+            stream.push(samples_S[start : start + n_samples])
+            values.append(1000 * (time.perf_counter() - began))
+    return [median(values) for values in took]
+
+
+def a_code_ms(codec: Codec, samples_S: Samples) -> float:
+    """Median milliseconds of a code of one stream."""
+    per_code = codec.config.audio_format.samples_per_code
+    return steps_ms([CodecStream(codec)], samples_S, per_code)[0]
+
+
+def last_over_first(codec: Codec, samples_S: Samples) -> float:
+    """What a code costs at the end of the audio over what it costs at the start of a stream."""
+    form, first, last = codec.config.audio_format, CodecStream(codec), CodecStream(codec)
+    n_timed = TIMED_S * form.sample_rate_hz
+    last.push(samples_S[:-n_timed])
+    early, late = steps_ms([first, last], samples_S[-n_timed:], form.samples_per_code)
+    return late / early
 
 
 def prefixes_s(codec: Codec, samples_S: Samples) -> float:
@@ -76,12 +93,6 @@ def prefixes_s(codec: Codec, samples_S: Samples) -> float:
     per_code = codec.config.audio_format.samples_per_code
     ends = range(10 * per_code, samples_S.size + 1, 10 * per_code)
     return 10 * sum(whole_s(codec, samples_S[:end]) for end in ends)
-
-
-def last_over_first(took_ms: list[float]) -> float:
-    """Median of the last fifth of a stream's steps over that of its first."""
-    part = len(took_ms) // 5
-    return float(np.median(took_ms[-part:]) / np.median(took_ms[:part]))
 
 
 def growth_mb(codec: Codec) -> float:
@@ -102,34 +113,28 @@ def listening(name: str, config: CodecConfig) -> list[Figure]:
     """Figures (c), the encoder's part of (d), and (f) of one shape."""
     full = codec_of(config)
     bounded, audio = full.within(WINDOW_FRAMES), sound(SECONDS, full)
-    kept: dict[str, list[list[float]]] = {"bounded": [], "full": []}
-
-    def streamed(key: str, codec: Codec) -> float:
-        kept[key].append(steps_ms(codec, audio))
-        return sum(kept[key][-1]) / 1000
-
+    a_second = full.config.audio_format.codes_per_s
     took = in_turn(
         {
             "whole": lambda _: whole_s(full, audio),
-            "bounded": lambda _: streamed("bounded", bounded),
-            "full": lambda _: streamed("full", full),
+            "a code": lambda _: a_code_ms(full, audio),
             "prefixes": lambda _: prefixes_s(full, audio),
+            "late bounded": lambda _: last_over_first(bounded, audio),
+            "late full": lambda _: last_over_first(full, audio),
         },
         ROUNDS,
         warm=1,
     )
-    each = [float(np.median(steps)) for steps in kept["bounded"][1:]]
-    ratios = {key: [last_over_first(steps) for steps in kept[key][1:]] for key in kept}
-    cheaper = [p / s for p, s in zip(took["prefixes"], took["full"], strict=True)]
+    streamed_s = [ms * a_second * SECONDS / 1000 for ms in took["a code"]]
+    cheaper = [p / s for p, s in zip(took["prefixes"], streamed_s, strict=True)]
+    encoder = [s / SECONDS for s in took["whole"]]
     return [
-        figure(f"{name}: stream, a code", each, "ms"),
-        figure(f"c: {name}, window of 5 s, last over first", ratios["bounded"], "x", goal=1.1),
-        figure(f"c: {name}, full context, last over first", ratios["full"], "x"),
+        figure(f"{name}: stream, a code", took["a code"], "ms"),
+        figure(f"c: {name}, window of 2 s, last over first", took["late bounded"], "x", goal=1.1),
+        figure(f"c: {name}, full context, last over first", took["late full"], "x"),
         figure(f"c: {name}, prefix anew over stream, 20 s", cheaper, "x", at_least=10.0),
-        figure(
-            f"d: {name}, encoder, seconds a second", [s / SECONDS for s in took["whole"]], "", 0.05
-        ),
-        figure(f"d: {name}, stream, seconds a second", [s / SECONDS for s in took["bounded"]], ""),
+        figure(f"d: {name}, encoder, seconds a second", encoder, "", goal=0.05),
+        figure(f"d: {name}, stream, seconds a second", [s / SECONDS for s in streamed_s], ""),
         figure(f"f: {name}, growth over 10 minutes", [growth_mb(bounded)], "MB", goal=2.0),
     ]
 
