@@ -1,3 +1,4 @@
+import copy
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,6 +8,7 @@ import torch
 
 from moss_speech.codec.encoder import Encoder
 from moss_speech.codec.readout import ENGLISH, Alphabet, CtcReadout
+from moss_speech.codec.start import Start
 from moss_speech.corpus.items import Utterance
 from moss_speech.params.fit import FitParams
 from moss_speech.params.train_tokenizer import Attention, TrainTokenizer
@@ -69,7 +71,8 @@ def train(folder: Path, tracker: Tracker, p: TrainTokenizer = P) -> tuple[Encode
     encoder = small_encoder(quantize_vocab_size=P.codes, lookahead_frames=16)
     torch.manual_seed(1)
     readout = CtcReadout(CONFIG.d_model, P.readout_width, Alphabet(ENGLISH))
-    train_tokenizer(encoder, readout, spoken(40), p, Fit(FIT, 1, folder, tracker))
+    start = Start(encoder, has_codes=False)
+    train_tokenizer(start, readout, spoken(40), p, Fit(FIT, 1, folder, tracker))
     return encoder, readout
 
 
@@ -208,3 +211,17 @@ def test_held_out_sets_hold_one_split_and_nothing_that_is_trained_on(split, othe
     chosen = [u for us in sets.values() for u in us]
     assert all(other not in (u.voice_split, u.text_split) for u in chosen)
     assert not any(u.for_training for u in chosen)
+
+
+def test_a_codec_goes_on_from_its_own_codes(tmp_path):
+    start = Start(small_encoder(quantize_vocab_size=P.codes, lookahead_frames=16), has_codes=True)
+    before = copy.deepcopy(start.encoder)
+    readout = CtcReadout(CONFIG.d_model, P.readout_width, Alphabet(ENGLISH))
+    still = P.model_copy(
+        update={"noise": 0.0, "time_masks": 0, "codebook_decay": 1.0, "dead_below": 0.0}
+    )
+    slow = still.model_copy(update={"fit": FIT.model_copy(update={"lr": 1e-9})})
+    train_tokenizer(start, readout, spoken(40), slow, Fit(slow.fit, 1, tmp_path, SilentTracker()))
+    assert torch.allclose(start.encoder.codebook.weight, before.codebook.weight, atol=1e-6)
+    mel, codes = torch.randn(1, 80, 160), torch.tensor([20])
+    assert torch.allclose(start.encoder(mel, codes), before(mel, codes), atol=1e-4)

@@ -22,7 +22,8 @@ class TrainTokenizer(StageParams):
     """Adapting a Whisper encoder to causal hearing and discrete codes."""
 
     start: str = Field(min_length=1)
-    """Whisper encoder to begin with: an asset's name, or a folder; it gives all widths."""
+    """What to begin with: a Whisper encoder by an asset's name or a folder, which gives all
+    widths; or a codec folder, such as the released one, to go on from."""
     layers: int = Field(ge=1, le=32)
     codes: int = Field(ge=2, le=65536)
     lookahead_frames: int = Field(ge=0, le=1500)

@@ -1,4 +1,4 @@
-"""Stage train_tokenizer: cuts and a Whisper encoder to models/codec."""
+"""Stage train_tokenizer: cuts and a Whisper encoder, or a codec, to models/codec."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ import torch
 from moss_speech import assets
 from moss_speech.codec.load import load_codec, save_codec
 from moss_speech.codec.readout import ENGLISH, Alphabet, CtcReadout
-from moss_speech.codec.whisper import read_whisper_encoder, start_from_whisper, whisper_config
+from moss_speech.codec.start import start_encoder
 from moss_speech.corpus.items import Utterance, open_utterances
 from moss_speech.params.train_tokenizer import TrainTokenizer
 from moss_speech.settings import settings
@@ -24,10 +24,9 @@ Section = TrainTokenizer
 def run(p: TrainTokenizer, io: StageIO) -> None:
     """Adapt the encoder, quantise it, report on dev, write the codec."""
     torch.manual_seed(io.seed)
-    weights = read_whisper_encoder(_start_folder(p.start))
-    config = whisper_config(weights, p.layers, p.codes, p.lookahead_frames)
+    start = start_encoder(_start_folder(p.start), p.layers, p.codes, p.lookahead_frames)
+    config = start.encoder.config
     form, alphabet = config.audio_format, Alphabet(ENGLISH)
-    encoder = start_from_whisper(config, weights)
     readout = CtcReadout(config.d_model, p.readout_width, alphabet)
 
     usable = [
@@ -38,10 +37,10 @@ def run(p: TrainTokenizer, io: StageIO) -> None:
     chosen = draw([u for u in usable if u.for_training], p.max_items, io.seed)
     items = load_spoken(chosen, alphabet, form)
     how = Fit(p.fit, io.seed, io.run_folder, io.tracker, settings().device, "tokenizer")
-    train_tokenizer(encoder, readout, items, p, how)
+    train_tokenizer(start, readout, items, p, how)
 
     with fresh_dir(io.output) as out:
-        save_codec(out, encoder, readout)
+        save_codec(out, start.encoder, readout)
         dev = {name: draw(us, p.max_dev_items, io.seed) for name, us in _dev(usable).items()}
         report = report_codec(load_codec(out), dev)
         write_json(out / "report.json", report | {"training_items": len(items)})

@@ -24,6 +24,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from moss_speech.codec.encoder import Encoder
 from moss_speech.codec.quantizer import EmaCodebook, kmeans, nearest
 from moss_speech.codec.readout import BLANK, FRAMES_PER_CODE, CtcReadout
+from moss_speech.codec.start import Start
 from moss_speech.params.fit import FitParams
 from moss_speech.params.train_tokenizer import TrainTokenizer
 from moss_speech.training.attention_decoder import AttentionDecoder
@@ -33,16 +34,22 @@ from moss_speech.training.tokenizer_data import LengthBatches, Spoken, SpokenBat
 
 
 def train_tokenizer(
-    encoder: Encoder, readout: CtcReadout, items: list[Spoken], p: TrainTokenizer, how: Fit
+    start: Start, readout: CtcReadout, items: list[Spoken], p: TrainTokenizer, how: Fit
 ) -> None:
-    """Train an encoder that starts as a Whisper's, its codebook and its read-out, in place."""
+    """Train an encoder, its codebook and its read-out in place.
+
+    A codec goes on from its own codebook and stays near what it gave before; a Whisper encoder
+    gets a codebook by k-means and stays near what it heard with whole utterances in view.
+    """
+    encoder = start.encoder
     batch_codes = int(p.batch_s * encoder.config.audio_format.codes_per_s)
-    teacher = bidirectional_twin(encoder)
+    teacher = frozen_copy(encoder) if start.has_codes else bidirectional_twin(encoder)
     kept = how.run_folder / "heard.safetensors"
     targets = hear(teacher, items, batch_codes, kept, how.device)
     batches = LengthBatches(items, targets, batch_codes, how.seed)
     vectors_VD = torch.cat(targets).float()
-    start_codebook(encoder.codebook, vectors_VD, p.kmeans_rounds, how.seed)
+    if not start.has_codes:
+        start_codebook(encoder.codebook, vectors_VD, p.kmeans_rounds, how.seed)
     spread = float(vectors_VD.var(0).mean())
     first = dataclasses.replace(how, params=p.readout_fit, name=f"{how.name}-readout")
     fit(ReadoutTraining(encoder.codebook, readout, p, spread), batches, first)
@@ -155,11 +162,16 @@ def start_codebook(codebook: nn.Embedding, x_VD: Tensor, rounds: int, seed: int)
 
 def bidirectional_twin(encoder: Encoder) -> Encoder:
     """A frozen copy that hears as Whisper does: whole utterance, symmetric convolutions."""
-    twin = copy.deepcopy(encoder)
+    twin = frozen_copy(encoder)
     twin.config = dataclasses.replace(
         encoder.config, encoder_causal_attention=False, encoder_causal_convolution=False
     )
-    return twin.requires_grad_(False)
+    return twin
+
+
+def frozen_copy(encoder: Encoder) -> Encoder:
+    """The encoder as it is now, which learns nothing."""
+    return copy.deepcopy(encoder).requires_grad_(False)
 
 
 def freeze_bottom(encoder: Encoder, n_layers: int) -> None:
