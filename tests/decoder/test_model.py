@@ -5,7 +5,7 @@ import pytest
 
 from moss_speech.audio import AudioFormat
 from moss_speech.decoder.model import SpeechDecoder
-from tests.decoder.networks import N_CODES, flow_network, speech_decoder, vocoder, voice
+from tests.decoder.networks import N_CODES, flow_network, flow_shape, speech_decoder, vocoder, voice
 
 N_REPLY = 33
 CODES = np.random.default_rng(3).integers(N_CODES, size=N_REPLY)
@@ -32,12 +32,18 @@ def test_streams_equal_the_whole_for_every_length_of_the_voice(decoder, duration
     assert np.abs(whole - streamed(decoder, one_voice, CODES, [4] * 8)).max() < TOLERANCE
 
 
-def test_first_audio_comes_with_the_first_whole_chunk_and_its_lookahead(decoder):
-    stream, one_voice = decoder.stream(voice(decoder)), voice(decoder)
-    missing = -len(one_voice.codes) % 5
-    needed = (missing or 5) + 3
-    assert stream.push(CODES[: needed - 1]).size == 0
-    assert stream.push(CODES[needed - 1 : needed]).size > 0
+@pytest.mark.parametrize("duration_s", [1.0, 1.12, 1.2, 1.28, 1.36])
+def test_first_audio_comes_with_the_codes_of_one_chunk_whatever_the_voice(decoder, duration_s):
+    stream = decoder.stream(voice(decoder, duration_s))
+    assert stream.push(CODES[:4]).size == 0
+    assert stream.push(CODES[4:5]).size > 0
+
+
+@pytest.mark.parametrize(
+    ("n_voice", "used"), [(3, 3), (7, 7), (8, 8), (12, 8), (13, 13), (99, 98), (375, 98)]
+)
+def test_a_voice_is_used_from_its_end_so_that_no_chunk_is_its_alone(n_voice, used):
+    assert flow_shape().used_codes(n_voice) == used
 
 
 def test_a_network_without_chunks_speaks_only_at_the_end():

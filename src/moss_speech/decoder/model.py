@@ -51,7 +51,7 @@ class SpeechDecoder:
         Memory grows with the square of the length; a stream's does not. Raises `ValueError` for
         no codes, a code out of range, or a voice of another model.
         """
-        prompt = self._prompt(voice)
+        prompt = self._used(voice)
         codes_N = check_codes(codes, self.flow.config.n_codes).to(self.flow.device)
         mel_1TM = self.flow(
             torch.cat([prompt.codes_N, codes_N])[None],
@@ -83,22 +83,26 @@ class SpeechDecoder:
                 f"the vocoder is of kind {self.vocoder.config.kind!r}, must be 'hift' to stream as "
                 "published"
             )
-        return PublishedStream(self.flow, self.vocoder, self._prompt(voice), seed)
+        prompt = self._prompt(voice, len(voice.codes))
+        return PublishedStream(self.flow, self.vocoder, prompt, seed)
 
     def _state(self, voice: Voice) -> VoiceState:
         if id(voice) not in self._states:
             if len(self._states) == _KEPT_VOICES:
                 del self._states[next(iter(self._states))]
-            self._states[id(voice)] = voice, VoiceState.of(self.flow, self._prompt(voice))
+            self._states[id(voice)] = voice, VoiceState.of(self.flow, self._used(voice))
         return self._states[id(voice)][1]
 
-    def _prompt(self, voice: Voice) -> VoicePrompt:
-        """The end of a voice, as long as the config allows."""
+    def _used(self, voice: Voice) -> VoicePrompt:
+        return self._prompt(voice, self.flow.config.used_codes(len(voice.codes)))
+
+    def _prompt(self, voice: Voice, n_codes: int) -> VoicePrompt:
+        """The last codes of a voice."""
         check_voice(voice, self.flow.config)
-        n, device = self.flow.config.voice_codes, self.flow.device
+        device, n_frames = self.flow.device, n_codes * self.format.frames_per_code
         return VoicePrompt(
-            torch.from_numpy(voice.codes)[-n:].to(device),
-            torch.from_numpy(voice.mel)[-n * self.format.frames_per_code :].to(device),
+            torch.from_numpy(voice.codes)[-n_codes:].to(device),
+            torch.from_numpy(voice.mel)[-n_frames:].to(device),
             torch.from_numpy(voice.speaker).to(device),
         )
 

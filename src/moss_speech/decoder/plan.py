@@ -26,7 +26,7 @@ class StreamPlan:
 
 def plan_streams(shape: FlowShape, format: AudioFormat, n_voice: int) -> StreamPlan:
     """Count a stream and a voice of so many codes; what lies above `voice_codes` is not used."""
-    n_voice, per_code_frames = min(n_voice, shape.voice_codes), format.frames_per_code
+    n_voice, per_code_frames = shape.used_codes(n_voice), format.frames_per_code
     pinned = pinned_codes(n_voice, shape.chunk_codes, shape.lookahead_codes)
     size = _BYTES[shape.cache]
     code = 2 * shape.n_layers * shape.width * size

@@ -46,7 +46,8 @@ class FlowShape(Params):
     context_codes: int = Field(ge=1)
     """Codes before its own chunk that attention sees beside the voice; whole chunks."""
     voice_codes: int = Field(ge=1, le=375)
-    """Codes of a voice that are used, counted from its end: they stay in view, at a price."""
+    """Codes of a voice that are used at most, counted from its end: they stay in view, at a
+    price. Of these the first ones that would make the reply's first chunk wait are left out."""
     cache: Literal["fp32", "bf16"]
     """Type in which a stream keeps keys and values."""
     steps: int = Field(ge=0, le=100)
@@ -66,6 +67,16 @@ class FlowShape(Params):
                 f"({self.chunk_codes})"
             )
         return self
+
+    def used_codes(self, n_voice: int) -> int:
+        """How many of a voice's last codes are used: whole chunks, then as many as the look-ahead.
+
+        So a reply's first chunk holds no more of the voice than it must. Short voices are whole.
+        """
+        n = min(n_voice, self.voice_codes)
+        if self.chunk_codes and n >= self.chunk_codes + self.lookahead_codes:
+            n -= (n - self.lookahead_codes) % self.chunk_codes
+        return n
 
 
 class VocosShape(Params):

@@ -13,6 +13,6 @@ def speaker_encoder(width: int, campplus: Path | None) -> SpeakerEncoder:
     if encoder.width != width:
         raise ValueError(
             f"the speaker vector has {encoder.width} numbers, this decoder reads {width}: it needs "
-            "the file campplus.onnx of the released codec"
+            "campplus.onnx of the released codec, beside its weights or given by --campplus"
         )
     return encoder
