@@ -47,7 +47,7 @@ talk: setup  ## serve the champion and open its page
 ui: setup  ## open the MLflow and Prefect pages until Ctrl-C
 	@$(BIN)/python -m flows.ui --mlflow-port $(MLFLOW_PORT) --prefect-port $(PREFECT_PORT)
 
-bench: setup  ## every benchmark, into benchmarks/*.json; bench-NAME runs one: again serve train
+bench: setup  ## every benchmark, into benchmarks/*.json; bench-NAME runs one: again codec lm serve train
 	@for file in benchmarks/[a-z]*.py; do $(BIN)/python $$file || exit 1; done
 
 bench-%: setup  ## one benchmark of benchmarks/

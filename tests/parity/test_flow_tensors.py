@@ -9,12 +9,9 @@ from moss_speech.decoder.config import FlowConfig
 from moss_speech.decoder.load import check_tensors, on_meta_device
 from moss_speech.params.base import load_section
 from moss_speech.params.decoder import TrainDecoder
-from moss_speech.storage import read_json
+from tests.parity.released import damaged, released_shapes
 
-PUBLISHED = {
-    name: tuple(shape)
-    for name, shape in read_json(Path(__file__).parent / "data/flow_pt_shapes.json").items()
-}
+PUBLISHED = released_shapes("flow_pt_shapes.json")
 ROOT = Path(__file__).parents[2]
 
 
@@ -41,13 +38,6 @@ def test_published_size_has_the_published_parameter_count(published_flow):
 
 @pytest.mark.parametrize("damage", ["missing", "unknown", "shape"])
 def test_a_tensor_that_does_not_fit_is_named(published_flow, damage):
-    shapes, name = dict(PUBLISHED), "encoder.up_layer.conv.bias"
-    if damage == "missing":
-        del shapes[name]
-    elif damage == "unknown":
-        name = "epoch"
-        shapes[name] = ()
-    else:
-        shapes[name] = (511,)
+    shapes, name = damaged(PUBLISHED, damage, "encoder.up_layer.conv.bias", "epoch")
     with pytest.raises(ValueError, match=name.replace(".", r"\.")):
         check_tensors(shapes, published_flow, "flow.pt")

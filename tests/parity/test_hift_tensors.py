@@ -10,12 +10,9 @@ from moss_speech.decoder.config import vocoder_config
 from moss_speech.decoder.load import check_tensors, new_vocoder
 from moss_speech.params.base import load_section
 from moss_speech.params.decoder import TrainVocoder
-from moss_speech.storage import read_json
+from tests.parity.released import damaged, released_shapes
 
-PUBLISHED = {
-    name: tuple(shape)
-    for name, shape in read_json(Path(__file__).parent / "data/hift_pt_shapes.json").items()
-}
+PUBLISHED = released_shapes("hift_pt_shapes.json")
 ROOT = Path(__file__).parents[2]
 
 
@@ -44,13 +41,8 @@ def test_published_size_looks_20_frames_ahead(published_hift):
 
 @pytest.mark.parametrize("damage", ["missing", "unknown", "shape"])
 def test_a_tensor_that_does_not_fit_is_named(published_hift, damage):
-    shapes, name = dict(PUBLISHED), "resblocks.4.convs2.1.bias"
-    if damage == "missing":
-        del shapes[name]
-    elif damage == "unknown":
-        name = "generator.conv_pre.bias"
-        shapes[name] = (512,)
-    else:
-        shapes[name] = (511,)
+    shapes, name = damaged(
+        PUBLISHED, damage, "resblocks.4.convs2.1.bias", "generator.conv_pre.bias"
+    )
     with pytest.raises(ValueError, match=name.replace(".", r"\.")):
         check_tensors(shapes, published_hift, "hift.pt")

@@ -4,17 +4,16 @@ A stream equals the whole decode, which sees as much under the same masks (`flow
 Shapes: S samples · N codes · T frames · M mel bands.
 """
 
-from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch.nn import functional as F
 
 from moss_speech.audio import AudioFormat, Samples
 from moss_speech.decoder.flow.network import FlowNetwork
 from moss_speech.decoder.flow.stream import VoicePrompt, VoiceState
+from moss_speech.decoder.intake import Codes, Intake
 from moss_speech.decoder.mel import LOG_FLOOR
 from moss_speech.decoder.published import PublishedStream
 from moss_speech.decoder.room import Room
@@ -22,7 +21,6 @@ from moss_speech.decoder.vocoder.base import Vocoder
 from moss_speech.decoder.vocoder.hift import HiFT
 from moss_speech.decoder.voice import Voice, check_codes, check_voice
 
-Codes = Sequence[int] | NDArray[np.int64]
 _KEPT_VOICES = 8
 """Voices whose state stays in memory; at the published size one takes gigabytes."""
 
@@ -144,27 +142,22 @@ class Incremental:
         return np.concatenate(pieces)
 
 
-class AtOnce:
+class AtOnce(Intake):
     """A stream of a network that sees the whole reply: it speaks at the end."""
 
     def __init__(self, decoder: SpeechDecoder, voice: Voice) -> None:
+        super().__init__(decoder.flow.config.n_codes)
         self._decoder, self._voice = decoder, voice
         self._codes: list[int] = []
-        self._ended = False
 
     def push(self, codes: Codes) -> Samples:
         """Nothing yet."""
-        if self._ended:
-            raise RuntimeError("this stream has finished; start a new one")
-        if len(codes):
-            self._codes += check_codes(codes, self._decoder.flow.config.n_codes).tolist()
+        self._codes += self.take(codes)
         return np.zeros(0, np.float32)
 
     def finish(self) -> Samples:
         """All of the speech."""
-        if self._ended:
-            raise RuntimeError("this stream has finished; start a new one")
-        self._ended = True
+        self.end()
         if not self._codes:
             return np.zeros(0, np.float32)
         return self._decoder.decode(self._codes, self._voice)

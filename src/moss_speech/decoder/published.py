@@ -13,19 +13,19 @@ from moss_speech.audio import Samples
 from moss_speech.decoder.flow.network import FlowNetwork
 from moss_speech.decoder.flow.stream import VoicePrompt
 from moss_speech.decoder.flow.view import View
+from moss_speech.decoder.intake import Codes, Intake
 from moss_speech.decoder.vocoder.hift import HiFT
-from moss_speech.decoder.voice import check_codes
 
 CACHED_FRAMES = 8
 """Mel frames that the vocoder hears again, and whose speech is held back."""
 
 
-class PublishedStream:
+class PublishedStream(Intake):
     """One reply spoken by the released protocol; `finish` sees everything both ways."""
 
     def __init__(self, flow: FlowNetwork, vocoder: HiFT, prompt: VoicePrompt, seed: int) -> None:
-        if flow.config.chunk_codes == 0:
-            raise ValueError("chunk_codes is 0, must be at least 1 to speak before the end")
+        flow.config.require_chunks()
+        super().__init__(flow.config.n_codes)
         self._flow, self._vocoder, self._prompt = flow, vocoder, prompt
         self._noise = torch.Generator().manual_seed(seed)
         self._held = CACHED_FRAMES * flow.config.format.hop_samples
@@ -35,14 +35,10 @@ class PublishedStream:
         self._mel_1MT: Tensor | None = None
         self._source_11S = torch.zeros(1, 1, 0, device=flow.device)
         self._speech_S: Tensor | None = None
-        self._ended = False
 
-    def push(self, codes: list[int]) -> Samples:
+    def push(self, codes: Codes) -> Samples:
         """Speech of all chunks whose codes and look-ahead are there."""
-        if self._ended:
-            raise RuntimeError("this stream has finished; start a new one")
-        if len(codes):
-            self._codes += check_codes(codes, self._flow.config.n_codes).tolist()
+        self._codes += self.take(codes)
         pieces = [np.zeros(0, np.float32)]
         while len(self._codes) - self._n_spoken >= self._hop() + self._flow.config.lookahead_codes:
             pieces.append(self._speak(self._n_spoken + self._hop(), final=False))
@@ -50,9 +46,7 @@ class PublishedStream:
 
     def finish(self) -> Samples:
         """The rest of the speech."""
-        if self._ended:
-            raise RuntimeError("this stream has finished; start a new one")
-        self._ended = True
+        self.end()
         return self._speak(len(self._codes), final=True) if self._codes else np.zeros(0, np.float32)
 
     def _hop(self) -> int:

@@ -5,51 +5,34 @@ next chunk of every stream that is ready. What a stream says does not depend on 
 Shapes: S slots · N codes · T frames · M mel bands.
 """
 
-from collections.abc import Sequence
-
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from moss_speech.audio import Samples
 from moss_speech.decoder.flow.network import FlowNetwork
 from moss_speech.decoder.flow.stream import FlowStream, VoiceState
+from moss_speech.decoder.intake import Codes, Intake
 from moss_speech.decoder.mel import LOG_FLOOR
 from moss_speech.decoder.vocoder.base import Vocoder, keep
-from moss_speech.decoder.voice import check_codes
 
 
-class Stream:
+class Stream(Intake):
     """One reply being spoken; belongs to a room."""
 
-    def __init__(self, room: "Room", slot: int) -> None:
+    def __init__(self, room: "Room", slot: int, lead: list[int]) -> None:
+        super().__init__(room.n_codes)
         self._room, self.slot = room, slot
-        self.waiting: list[int] = []
+        self.waiting = lead
         """Codes of the voice and of the reply that no chunk has taken."""
         self.n_chunks = 0
         """Chunks computed; the first ones begin with the voice's codes that are not pinned."""
         self.n_said = 0
         """Samples given out."""
-        self.n_codes = 0
-        self.ended = False
 
-    def push(self, codes: Sequence[int] | NDArray[np.int64]) -> None:
-        """Add codes; `ValueError` for one out of range (the stream stays as it was)."""
-        if self.ended:
-            raise RuntimeError("this stream has finished; start a new one")
-        if len(codes):
-            added = check_codes(codes, self._room.n_codes).tolist()
-            self.waiting += added
-            self.n_codes += len(added)
-
-    def end(self) -> None:
-        """Say that no codes follow."""
-        if self.ended:
-            raise RuntimeError("this stream has finished; start a new one")
-        self.ended = True
-        if self.n_codes == 0:
-            self.waiting = []
+    def push(self, codes: Codes) -> None:
+        """Add codes; raises what `Intake.take` raises."""
+        self.waiting += self.take(codes)
 
     def leave(self) -> None:
         """Give the slot free, whatever is left."""
@@ -85,8 +68,8 @@ class Room:
         fresh = self._vocoder.start(1)
         for name, value in self._state.items():
             value[slot] = fresh[name][0]
-        stream = self._seats[slot] = Stream(self, slot)
-        stream.waiting = self._voice.prompt.codes_N[self._voice.view.pinned :].tolist()
+        lead = self._voice.prompt.codes_N[self._voice.view.pinned :].tolist()
+        stream = self._seats[slot] = Stream(self, slot, lead)
         return stream
 
     def leave(self, stream: Stream) -> None:

@@ -68,6 +68,11 @@ class FlowShape(Params):
             )
         return self
 
+    def require_chunks(self) -> None:
+        """`ValueError` for a network that sees everything at once and cannot speak before it."""
+        if self.chunk_codes == 0:
+            raise ValueError("chunk_codes is 0, must be at least 1 to speak before the end")
+
     def used_codes(self, n_voice: int) -> int:
         """How many of a voice's last codes are used: whole chunks, then as many as the look-ahead.
 

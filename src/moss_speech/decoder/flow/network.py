@@ -4,6 +4,8 @@ Tensor names are the published ones, 1,121 at the published size (tests/parity).
 Shapes: B batch · N codes · L codes of look-ahead · T frames · M mel bands · K speaker width.
 """
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -92,21 +94,23 @@ class FlowNetwork(nn.Module):
         known_BN: Tensor,
         prompt_BTM: Tensor,
         speaker_BK: Tensor,
-        noise_BMT: Tensor,
+        starts: Sequence[int],
         pasts: Pasts,
     ) -> Tensor:
-        """Mel [B, T, M] of codes with their look-ahead, after what the pasts hold."""
+        """Mel [B, T, M] of codes with their look-ahead, after what the pasts hold.
+
+        `starts` says at which frame of voice and reply each item begins, for its noise.
+        """
         mu_BTM = self.coarse_mel(codes_BN, known_BN, pasts)
         if not pasts.steps:
             return mu_BTM
         given = self.conditions(mu_BTM, speaker_BK, prompt_BTM)
-        start_BMT = noise_BMT * self.config.noise_scale
+        noise_BMT = torch.stack([self._noise(start, mu_BTM.shape[1]) for start in starts])
+        start_BMT = noise_BMT.to(mu_BTM) * self.config.noise_scale
         return solve(self.decoder.estimator, start_BMT, given, self.config.guidance, pasts.steps).mT
 
-    def noise(self, start: int, n_frames: int) -> Tensor:
-        """The noise [M, T] of frames of voice and reply."""
-        c = self.config
-        return noise(c.format.n_mels, c.noise_frames, start, n_frames).to(self.device)
+    def _noise(self, start: int, n_frames: int) -> Tensor:
+        return noise(self.config.format.n_mels, self.config.noise_frames, start, n_frames)
 
     @torch.no_grad()
     def forward(
@@ -121,6 +125,5 @@ class FlowNetwork(nn.Module):
         per_code, n_codes = self.config.format.frames_per_code, codes_BN.shape[1]
         view = self.view(prompt_BTM.shape[1] // per_code) if view is None else view
         known = self.with_lookahead(codes_BN, future_BL)
-        noise_BMT = self.noise(0, n_codes * per_code).expand(len(codes_BN), -1, -1)
-        pasts = self.whole(view, n_codes)
-        return self.mel(*known, prompt_BTM, speaker_BK, noise_BMT, pasts)
+        starts = [0] * len(codes_BN)
+        return self.mel(*known, prompt_BTM, speaker_BK, starts, self.whole(view, n_codes))

@@ -1,7 +1,7 @@
 """What a layer knows of the steps before its input, when a whole sequence is computed at once.
 
 Every layer asks a `Past` for the steps before and for attention; `Whole` here answers from the
-sequence itself, `stream.Remembered` from what earlier chunks left. The layers cannot tell.
+sequence itself, `memory.Remembered` from what earlier chunks left. The layers cannot tell.
 Shapes: B batch · C channels · T steps · H heads · K head width · P distances · D width.
 """
 

@@ -31,10 +31,13 @@ def noise(n_mels: int, block_frames: int, start: int, n_frames: int) -> Tensor:
 
     Past the published block a new one follows every `block_frames`, drawn from the next seed.
     """
-    first, last = start // block_frames, (start + n_frames - 1) // block_frames
-    blocks = [noise_block(n_mels, block_frames, i) for i in range(first, last + 1)]
-    begin = start - first * block_frames
-    return torch.cat(blocks, -1)[:, begin : begin + n_frames]
+    end = start + n_frames
+    parts = []
+    for block in range(start // block_frames, (end - 1) // block_frames + 1):
+        begin = block * block_frames
+        values_MT = noise_block(n_mels, block_frames, block)
+        parts.append(values_MT[:, max(start - begin, 0) : end - begin])
+    return torch.cat(parts, -1)
 
 
 def flow_matching_loss(

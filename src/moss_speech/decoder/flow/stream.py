@@ -42,8 +42,7 @@ class VoiceState:
     def of(cls, flow: FlowNetwork, prompt: VoicePrompt) -> "VoiceState":
         """Compute a voice once; `ValueError` for a network that sees all at once."""
         config, per_code = flow.config, flow.config.format.frames_per_code
-        if config.chunk_codes == 0:
-            raise ValueError("chunk_codes is 0, must be at least 1 to speak before the end")
+        config.require_chunks()
         view = flow.view(len(prompt.codes_N))
         n, n_frames = view.pinned, view.pinned * per_code
         if n == 0:
@@ -60,7 +59,7 @@ class VoiceState:
             *known,
             prompt.mel_TM[None, :n_frames],
             prompt.speaker_K[None],
-            flow.noise(0, n_frames)[None],
+            [0],
             Pasts(codes, frames, steps),
         )
         return cls(prompt, view, codes, frames, tuple(steps))
@@ -111,18 +110,17 @@ class FlowStream:
             place_N < known_S[:, None],
             prompt_STM,
             self._voice.prompt.speaker_K.expand(self._slots, -1),
-            self._noise(),
+            self._starts(),
             Pasts(self._codes, self._frames, self._steps),
         )
         self._age_S = self._age_S + active_S
         return mel_STM
 
-    def _noise(self) -> Tensor:
-        if not self._steps:
-            return self._age_S.new_zeros(())
-        chunk = self._flow.config.chunk_codes
-        starts = ((self._voice.view.pinned + self._age_S * chunk) * self._per_code).tolist()
-        return torch.stack([self._flow.noise(start, chunk * self._per_code) for start in starts])
+    def _starts(self) -> list[int]:
+        """The frame of voice and reply at which each slot's chunk begins."""
+        n_before_S = self._voice.view.pinned + self._age_S * self._flow.config.chunk_codes
+        starts: list[int] = (n_before_S * self._per_code).tolist()
+        return starts
 
     def memory_bytes(self) -> int:
         """Bytes that the slots keep of their own."""
