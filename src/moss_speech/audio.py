@@ -132,7 +132,7 @@ def _opened(source: Path | BinaryIO) -> Iterator[soundfile.SoundFile]:
 def _at_rate(file: soundfile.SoundFile, name: str, to_hz: int) -> Iterator[Samples]:
     """Checked and resampled pieces of a file; at least one sample in all."""
     from_hz, n_read = file.samplerate, 0
-    resampler = _Resampler(from_hz, to_hz, name)
+    resampler = Resampler(from_hz, to_hz, name)
     n_piece = _PIECE_VALUES // file.channels
     while (audio_SC := file.read(n_piece, "float32", always_2d=True)).size:
         samples_S = np.ascontiguousarray(audio_SC[:, 0])
@@ -145,7 +145,7 @@ def _at_rate(file: soundfile.SoundFile, name: str, to_hz: int) -> Iterator[Sampl
         raise ValueError(f"{name} is cut off: it holds {n_read} of {file.frames} samples")
 
 
-class _Resampler:
+class Resampler:
     """`resample` of a signal that comes in pieces: equal, for any pieces."""
 
     def __init__(self, from_hz: int, to_hz: int, name: str) -> None:

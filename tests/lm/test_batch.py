@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from moss_speech.lm.batch import Batch, Request
+from moss_speech.lm.batch import Batch, Request, Seat
 from moss_speech.lm.sampling import GREEDY, Sampling
 from moss_speech.lm.slots import Decoding
-from moss_speech.lm.stream import Room, generate
+from moss_speech.lm.stream import generate
 from tests.lm.small import few_ids_model, random_rows, small_model
 
 MODEL = small_model(n_tail=2)
@@ -101,26 +101,67 @@ def test_a_long_prompt_does_not_hold_up_those_who_speak() -> None:
     assert len(batch.step()) == 1 + (not speaking.reply.done)
 
 
-def test_session_yields_the_rows_of_generate() -> None:
-    ask = prompt(9, seed=3)
-    (whole,) = generate(MODEL, [ask], SAMPLED, [5], max_rows=25)
-    session = Room(MODEL).reply(ask, SAMPLED, 5, max_rows=25)
-    rows = [(row.text, row.audio) for row in session]
-    assert rows == [tuple(row) for row in whole.rows_TC.tolist()]
-    assert session.finish().codes == whole.codes
+def reply(
+    batch: Batch, ask: np.ndarray, max_rows: int, seat: Seat | None = None
+) -> list[list[int]]:
+    request = batch.join(ask, SAMPLED, 5, max_rows, seat)
+    while not request.reply.done:
+        batch.step()
+    return request.finish().rows_TC.tolist()
 
 
-def test_room_serves_one_reply_after_another_and_a_second_one_beside_it() -> None:
-    room = Room(MODEL)
-    asks = [prompt(9, 3), prompt(300, 4), prompt(12, 5)]
-    alone = [generate(MODEL, [ask], SAMPLED, [5], 12)[0].rows_TC.tolist() for ask in asks]
-    left = room.reply(asks[0], SAMPLED, 5, 12)
-    next(iter(left))
-    beside = room.reply(asks[1], SAMPLED, 5, 12)
-    assert [[row.text, row.audio] for row in beside] == alone[1]
-    left.close()
-    for ask, rows in zip(asks, alone, strict=True):
-        assert [[row.text, row.audio] for row in room.reply(ask, SAMPLED, 5, 12)] == rows
+def test_kept_seat_reads_only_what_is_new_and_answers_as_a_fresh_one() -> None:
+    batch, rows = Batch(MODEL, 2, 256), list(prompt(9, 3))
+    seat, n_read = batch.take(), 0
+    extend = batch._decoder.extend
+
+    def counted(slot: int, rows_TC: np.ndarray) -> None:
+        nonlocal n_read
+        n_read += len(rows_TC)
+        extend(slot, rows_TC)
+
+    batch._decoder.extend = counted  # type: ignore[method-assign]
+    for turn in range(4):
+        before = n_read
+        said = reply(batch, np.array(rows), 12, seat)
+        assert n_read - before <= (9 if turn == 0 else 8), "the past was read again"
+        (alone,) = generate(MODEL, [np.array(rows)], SAMPLED, [5], 12)
+        assert said == alone.rows_TC.tolist()
+        rows += [np.array(row) for row in said] + list(prompt(6, 40 + turn))
+    batch.give(seat)
+    assert batch.free_slots == 2
+
+
+@settings(max_examples=15, deadline=None)
+@given(seed=st.integers(0, 10_000), chunk_rows=st.sampled_from([3, 512]))
+def test_seat_whose_past_is_cut_or_changed_answers_as_a_fresh_one(
+    seed: int, chunk_rows: int
+) -> None:
+    draw, how = random.Random(seed), Decoding(chunk_rows=chunk_rows)
+    batch = Batch(MODEL, 2, 128, how)
+    seat, rows = batch.take(), prompt(draw.randint(1, 20), seed)
+    for turn in range(4):
+        while draw.random() < 0.7:
+            batch.prepare(seat, rows[: draw.randint(1, len(rows))])
+        (alone,) = generate(MODEL, [rows], GREEDY, [5], 8, how)
+        request = batch.join(rows, GREEDY, 5, 8, seat)
+        for _ in range(draw.randint(0, 40)):
+            batch.step()
+        batch.cancel(request)
+        said = request.finish().rows_TC
+        assert (said == alone.rows_TC[: len(said)]).all()
+        heard = draw.randint(0, len(said))
+        more = prompt(draw.randint(1, 9), seed + turn + 1)
+        rows = np.concatenate((rows[: draw.randint(1, len(rows))], said[:heard], more))
+
+
+def test_paused_requests_stay_where_they_are() -> None:
+    batch = Batch(MODEL, 2, 64)
+    first, second = (batch.join(prompt(5, k), GREEDY, 0, 30) for k in (1, 2))
+    batch.step(n_chunks=2)
+    for _ in range(3):
+        assert [request for request, _ in batch.step(paused=[first])] == [second]
+    assert len(first.reply.rows) == 1
 
 
 def test_request_in_a_batch_gives_its_own_rows_whoever_is_beside_it() -> None:

@@ -149,9 +149,9 @@ def test_slot_that_was_cleared_knows_nothing_of_its_past() -> None:
         return torch.cat([decoder.logits(0, channel)[0] for channel in CHANNELS])
 
     first = last()
-    decoder.clear(0)
+    decoder.keep(0, np.zeros((0, 2), np.int64))
     decoder.extend(0, random_rows(MODEL.config, 20, 8).numpy())
-    decoder.clear(0)
+    decoder.keep(0, np.zeros((0, 2), np.int64))
     assert torch.equal(first, last())
 
 

@@ -4,16 +4,15 @@ A stream equals the whole decode, which sees as much under the same masks (`flow
 Shapes: S samples · N codes · T frames · M mel bands.
 """
 
-from typing import Protocol
-
 import numpy as np
 import torch
 from torch.nn import functional as F
 
 from moss_speech.audio import AudioFormat, Samples
+from moss_speech.decoder.at_once import WholeRoom
 from moss_speech.decoder.flow.network import FlowNetwork
 from moss_speech.decoder.flow.stream import VoicePrompt, VoiceState
-from moss_speech.decoder.intake import Codes, Intake
+from moss_speech.decoder.intake import Codes
 from moss_speech.decoder.mel import LOG_FLOOR
 from moss_speech.decoder.published import PublishedStream
 from moss_speech.decoder.room import Room
@@ -64,15 +63,15 @@ class SpeechDecoder:
         said_S = audio_1S[0, n_before * self.format.hop_samples :]
         return np.asarray(said_S.clamp(-1, 1).cpu().numpy(), np.float32)
 
-    def room(self, voice: Voice, slots: int) -> Room:
+    def room(self, voice: Voice, slots: int) -> Room | WholeRoom:
         """Slots for several streams of one voice that are computed together."""
+        if self.flow.config.chunk_codes == 0:
+            return WholeRoom(self, voice, slots)
         return Room(self.flow, self.vocoder, self._state(voice), slots)
 
     def stream(self, voice: Voice) -> "DecodeStream":
         """Start to speak: push codes as they come, then finish."""
-        if self.flow.config.chunk_codes == 0:
-            return AtOnce(self, voice)
-        return Incremental(self.room(voice, 1))
+        return DecodeStream(self.room(voice, 1))
 
     def published_stream(self, voice: Voice, seed: int) -> PublishedStream:
         """Start to speak by the released protocol; `ValueError` without the released vocoder."""
@@ -105,8 +104,11 @@ class SpeechDecoder:
         )
 
 
-class DecodeStream(Protocol):
-    """One reply being spoken; not shared between threads."""
+class DecodeStream:
+    """One reply being spoken, in a room to itself; not shared between threads."""
+
+    def __init__(self, room: Room | WholeRoom) -> None:
+        self._room, self._stream = room, room.join()
 
     def push(self, codes: Codes) -> Samples:
         """Speech that is settled after more codes; may be empty.
@@ -114,50 +116,16 @@ class DecodeStream(Protocol):
         Raises `ValueError` for a code out of range (the stream stays as it was) and
         `RuntimeError` after the end.
         """
-
-    def finish(self) -> Samples:
-        """The rest of the speech; all pieces together have `samples_per_code` samples a code."""
-
-
-class Incremental:
-    """A stream that has a room to itself."""
-
-    def __init__(self, room: Room) -> None:
-        self._room, self._stream = room, room.join()
-
-    def push(self, codes: Codes) -> Samples:
-        """Speech of the chunks that are whole now."""
         self._stream.push(codes)
         return self._speak()
 
     def finish(self) -> Samples:
-        """Speech of what is left."""
+        """The rest of the speech; all pieces together have `samples_per_code` samples a code."""
         self._stream.end()
         return self._speak()
 
     def _speak(self) -> Samples:
         pieces = [np.zeros(0, np.float32)]
         while said := self._room.advance():
-            pieces.append(said[self._stream])
+            pieces += said.values()
         return np.concatenate(pieces)
-
-
-class AtOnce(Intake):
-    """A stream of a network that sees the whole reply: it speaks at the end."""
-
-    def __init__(self, decoder: SpeechDecoder, voice: Voice) -> None:
-        super().__init__(decoder.flow.config.n_codes)
-        self._decoder, self._voice = decoder, voice
-        self._codes: list[int] = []
-
-    def push(self, codes: Codes) -> Samples:
-        """Nothing yet."""
-        self._codes += self.take(codes)
-        return np.zeros(0, np.float32)
-
-    def finish(self) -> Samples:
-        """All of the speech."""
-        self.end()
-        if not self._codes:
-            return np.zeros(0, np.float32)
-        return self._decoder.decode(self._codes, self._voice)

@@ -54,6 +54,16 @@ class Room:
         self._seats: list[Stream | None] = [None] * slots
 
     @property
+    def free_slots(self) -> int:
+        """How many streams may join now."""
+        return self._seats.count(None)
+
+    @property
+    def ready(self) -> list[Stream]:
+        """Streams of which the next call can say something."""
+        return [s for s in self._seats if s is not None and self._is_ready(s)]
+
+    @property
     def n_codes(self) -> int:
         """Codes that the network understands."""
         return self._flow.config.n_codes
@@ -61,7 +71,7 @@ class Room:
     @torch.inference_mode()
     def join(self) -> Stream:
         """Begin a stream in a free slot; `RuntimeError` if there is none."""
-        if None not in self._seats:
+        if not self.free_slots:
             raise RuntimeError(f"all {len(self._seats)} slots of this room are taken")
         slot = self._seats.index(None)
         self._stream.join(slot)
@@ -79,7 +89,7 @@ class Room:
 
     def advance(self) -> dict[Stream, Samples]:
         """Speech of the next chunk of every stream that is ready; empty if none is."""
-        ready = [s for s in self._seats if s is not None and self._is_ready(s)]
+        ready = self.ready
         return self._speak(ready) if ready else {}
 
     def _is_ready(self, s: Stream) -> bool:

@@ -1,6 +1,6 @@
 """Which audio is a question: long enough, short enough, finite, loud enough.
 
-Shapes: S samples, F frames of 20 ms.
+Shapes: S samples, F frames of 20 ms, W windows of 32 ms.
 """
 
 from dataclasses import dataclass
@@ -9,6 +9,7 @@ from typing import BinaryIO
 
 import numpy as np
 import soundfile
+from numpy.typing import NDArray
 
 from moss_speech.audio import LISTENING, Samples, read_audio
 from moss_speech.inference.turns import QuestionError
@@ -80,8 +81,12 @@ def check_question(samples_S: Samples, sample_rate_hz: int, limits: Limits) -> N
 
 def check_speech(samples_S: Samples, limits: Limits) -> None:
     """Refuse sound at the codec's rate in which nobody speaks: noise, music, a hum."""
-    windows = VadStream().push(np.pad(samples_S, (0, WINDOW_SAMPLES)))
-    likely = float(np.sort(windows)[-SPEECH_WINDOWS:].min(initial=1.0))
+    check_likely_speech(VadStream().push(np.pad(samples_S, (0, WINDOW_SAMPLES))), limits)
+
+
+def check_likely_speech(likely_W: NDArray[np.float32], limits: Limits) -> None:
+    """Refuse sound whose windows have these probabilities of speech."""
+    likely = float(np.sort(likely_W)[-SPEECH_WINDOWS:].min(initial=1.0))
     if likely < limits.min_speech:
         raise QuestionError(
             "no_speech",

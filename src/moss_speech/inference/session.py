@@ -1,161 +1,175 @@
-"""One conversation: what was said so far, as text and codes, and the answer under way.
+"""One conversation: what it hears, what was said so far, the answer under way.
 
-A session belongs to one thread at a time and shares nothing but the model with its neighbours.
+Everything here runs in the engine's thread. Results go to the conversation's sink, in order.
 Shapes: T grid rows, C channels.
 """
 
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import closing
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from moss_speech.audio import Samples
 from moss_speech.bundle import Bundle
-from moss_speech.decoder.voice import Voice
+from moss_speech.inference.answer import Answer
+from moss_speech.inference.ear import Ear
+from moss_speech.inference.mouths import Mouths
+from moss_speech.inference.observer import Observer
+from moss_speech.inference.prompts import fitting_prompt, opening_rows, prompt_of, read_turn
+from moss_speech.inference.questions import Limits
 from moss_speech.inference.turns import (
-    AudioDelta,
-    Event,
-    Finished,
+    Asked,
+    Detection,
+    Finish,
+    LiveEvent,
     Output,
     QuestionError,
-    Reply,
-    TextDelta,
-    Timings,
-    Usage,
+    Refused,
+    Turn,
+    Wish,
 )
-from moss_speech.lm import grid
-from moss_speech.lm.batch import Generated
-from moss_speech.lm.grid import Rows, prompt_rows
-from moss_speech.lm.sampling import Sampling
-from moss_speech.lm.stream import Room
-from moss_speech.lm.stream import Session as RowStream
+from moss_speech.lm.batch import Batch, NewRow
+from moss_speech.lm.grid import GridWriter, Rows
 
+Sink = Callable[[LiveEvent], None]
 
-@dataclass(frozen=True)
-class Wish:
-    """How an answer is wanted."""
-
-    output: Output
-    sampling: Sampling
-    seed: int
-    max_rows: int
-    voice: Voice
-
-
-@dataclass
-class Clock:
-    """Seconds since the question was whole."""
-
-    started: float = field(default_factory=time.perf_counter)
-    heard_s: float = 0.0
-    first_s: float | None = None
-
-    def elapsed_s(self) -> float:
-        """Seconds until now."""
-        return time.perf_counter() - self.started
-
-    def first(self) -> None:
-        """Note when the first piece of the answer is out; later calls change nothing."""
-        if self.first_s is None:
-            self.first_s = self.elapsed_s()
-
-    def timings(self) -> Timings:
-        """The figures of an answer that is whole now."""
-        total_s = self.elapsed_s()
-        return Timings(self.heard_s, total_s if self.first_s is None else self.first_s, total_s)
-
-
-def prompt_of(bundle: Bundle, turns: Sequence[grid.Turn], output: Output) -> Rows:
-    """Rows of a conversation, [T, 2]; `QuestionError` if it does not fit the model."""
-    try:
-        return prompt_rows(turns, output, bundle.tokenizer, bundle.lm.config)
-    except ValueError as error:
-        raise QuestionError("conversation_too_long", str(error)) from error
-
-
-def rows_left(bundle: Bundle, wish: Wish, prompt_TC: Rows) -> int:
-    """Rows that an answer may have: the wish, the model's positions."""
-    return min(wish.max_rows, bundle.lm.config.max_position_embeddings - len(prompt_TC))
-
-
-def usage_of(bundle: Bundle, prompt_TC: Rows, generated: Generated) -> Usage:
-    """Rows of question and answer by channel."""
-    pad = bundle.lm.config.ids.modality_pad
-    asked, said = (int((rows[:, 0] == pad).sum()) for rows in (prompt_TC, generated.rows_TC))
-    return Usage(len(prompt_TC) - asked, asked, len(generated.rows_TC) - said, said)
-
-
-def reply_of(
-    bundle: Bundle, wish: Wish, prompt_TC: Rows, generated: Generated, audio: Samples
-) -> Reply:
-    """A whole answer, without its timings."""
-    spoken = wish.output == "audio"
-    text = grid.reply_text(generated.rows_TC, bundle.tokenizer, bundle.lm.config)
-    return Reply(
-        text="" if spoken else text,
-        codes=tuple(generated.codes) if spoken else (),
-        audio=audio,
-        sample_rate_hz=bundle.decoder.format.sample_rate_hz,
-        finish="stop" if generated.stopped else "length",
-        usage=usage_of(bundle, prompt_TC, generated),
-        timings=Timings(0.0, 0.0, 0.0),
-    )
+_READ_ROWS = 4
+"""Rows of a turn that is still being said are read so many at a time."""
 
 
 class Session:
-    """A conversation with one model; each answer becomes part of it."""
+    """A conversation's state, all of it; `close` gives everything back."""
 
-    def __init__(self, bundle: Bundle, room: Room, turns: Sequence[grid.Turn] = ()) -> None:
-        self._bundle, self._room, self.turns = bundle, room, list(turns)
+    def __init__(
+        self,
+        bundle: Bundle,
+        limits: Limits,
+        batch: Batch,
+        mouths: Mouths,
+        observer: Observer,
+        sink: Sink,
+    ) -> None:
+        self._bundle, self._batch, self._mouths = bundle, batch, mouths
+        self._observer, self.sink = observer, sink
+        self.ear = Ear(bundle.codec, limits)
+        self.answer: Answer | None = None
+        self._seat = batch.take()
+        self._writer = GridWriter(bundle.tokenizer, bundle.lm.config)
+        self._opening_TC: Rows | None = None
+        self._n_read = 0
+        self.closed = False
 
-    def answer(self, wish: Wish, clock: Clock) -> Iterator[Event]:
-        """Answer the turns so far, piece by piece; the last event is `Finished`.
+    def listen(self, rate_hz: int, detection: Detection | None) -> None:
+        """Set the rate of the sound that follows and who finds the turns."""
+        self.ear.listen(rate_hz, detection)
 
-        The answer joins the conversation when it is whole; closing the iterator drops it.
-        """
-        prompt_TC = prompt_of(self._bundle, self.turns, wish.output)
-        n_rows = rows_left(self._bundle, wish, prompt_TC)
-        pieces: list[Samples] = []
-        make = self._speech if wish.output == "audio" else self._text
-        with closing(self._room.reply(prompt_TC, wish.sampling, wish.seed, n_rows)) as rows:
-            for event in make(rows, wish):
-                clock.first()
-                if isinstance(event, AudioDelta):
-                    pieces.append(event.samples)
-                yield event
-        audio = np.concatenate(pieces) if pieces else np.zeros(0, np.float32)
-        reply = reply_of(self._bundle, wish, prompt_TC, rows.finish(), audio)
-        self._keep(reply, wish.output)
-        yield Finished(reply.at(clock.timings()))
+    def hear(self, samples_S: Samples) -> None:
+        """Take sound; what is too much is refused."""
+        self._or_refuse("hear", lambda: self.ear.hear(samples_S))
 
-    def _keep(self, reply: Reply, output: Output) -> None:
-        if output == "audio" and reply.codes:
-            self.turns.append(grid.Turn("assistant", codes=reply.codes))
-        elif output == "text" and reply.text:
-            self.turns.append(grid.Turn("assistant", text=reply.text))
+    def hear_whole(self, samples_S: Samples) -> None:
+        """Take a whole turn of the user and end it."""
+        self._or_refuse("hear", lambda: self.ear.hear_whole(samples_S))
 
-    def _speech(self, rows: RowStream, wish: Wish) -> Iterator[AudioDelta]:
-        """Sound of the first speech segment, as soon as the decoder has settled it."""
-        voice = self._bundle.decoder.stream(wish.voice)
-        speaking = True
-        for row in rows:
-            speaking = speaking and row.is_code
-            if speaking and (piece := voice.push([row.audio])).size:
-                yield AudioDelta(piece)
-        if (rest := voice.finish()).size:
-            yield AudioDelta(rest)
+    def commit(self) -> None:
+        """End the user's turn after what was heard until now."""
+        self.ear.commit()
 
-    def _text(self, rows: RowStream, wish: Wish) -> Iterator[TextDelta]:
-        """Text as far as its bytes are whole characters."""
-        ids: list[int] = []
-        said = ""
-        for row in rows:
-            if row.text == self._bundle.lm.config.ids.modality_pad:
-                continue
-            ids.append(row.text)
-            text = self._bundle.tokenizer.decode(ids)
-            if text != said and (row.last or not text.endswith("\ufffd")):
-                yield TextDelta(text[len(said) :])
-                said = text
+    def clear(self) -> None:
+        """Forget the turn that is being heard."""
+        self.ear.clear()
+
+    def remember(self, turns: Sequence[Turn], output: Output) -> None:
+        """What was said so far, to be read while the user speaks; a hint, never an error."""
+        try:
+            self._opening_TC, self._n_read = opening_rows(self._bundle, turns, output), 0
+        except ValueError:
+            self._opening_TC = None
+
+    def respond(self, turns: Sequence[Turn], wish: Wish) -> None:
+        """Begin to answer; one answer at a time."""
+        assert self.answer is None, "an answer is under way"
+        self._or_refuse("respond", lambda: self._begin(turns, wish))
+
+    def cancel(self) -> None:
+        """End the answer under way, if there is one."""
+        if self.answer is not None:
+            self._batch.cancel(self.answer.request)
+            self._finish("cancelled")
+
+    def close(self) -> None:
+        """Give the seat and the mouth back; nothing is said any more."""
+        if not self.closed:
+            self.sink = lambda event: None
+            self.cancel()
+            self.closed = True
+            self._batch.give(self._seat)
+
+    def listened(self) -> None:
+        """Hear the next piece that waits."""
+        for event in self.ear.work():
+            self.sink(event)
+
+    def read_ahead(self) -> bool:
+        """Read what was said so far and what the user is saying; False if there is nothing new."""
+        if self.answer is not None or self._opening_TC is None:
+            return False
+        codes = self.ear.codes
+        n_rows = len(self._opening_TC) + len(codes)
+        is_new = not self._n_read or n_rows - self._n_read >= _READ_ROWS
+        if not is_new or n_rows >= self._batch.capacity:
+            return False
+        rows_TC = np.concatenate((self._opening_TC, self._writer.spoken(codes)))
+        if self._batch.prepare(self._seat, rows_TC):
+            self._n_read = n_rows
+        return True
+
+    def take(self, row: NewRow) -> None:
+        """A new row of the answer."""
+        assert self.answer is not None
+        if (event := self.answer.take(row)) is not None:
+            self.sink(event)
+        self._finish_if_spoken()
+
+    def say(self, samples_S: Samples) -> None:
+        """New sound of the answer."""
+        assert self.answer is not None
+        if (event := self.answer.say(samples_S)) is not None:
+            self.sink(event)
+        self._finish_if_spoken()
+
+    def _begin(self, turns: Sequence[Turn], wish: Wish) -> None:
+        bundle, capacity = self._bundle, self._batch.capacity
+        if wish.voice not in bundle.voices:
+            allowed = ", ".join(bundle.voices)
+            reason = f"voice is {wish.voice!r}, must be one of {allowed}"
+            raise QuestionError("unknown_voice", reason)
+        said = [read_turn(bundle, turn) for turn in turns]
+        if wish.drop_oldest:
+            prompt_TC = fitting_prompt(bundle, said, wish.output, capacity, wish.max_rows)
+        else:
+            prompt_TC = prompt_of(bundle, said, wish.output, capacity)
+        n_rows = min(wish.max_rows, capacity - len(prompt_TC))
+        request = self._batch.join(prompt_TC, wish.sampling, wish.seed, n_rows, self._seat)
+        spoken = wish.output == "audio"
+        mouth = self._mouths.join(bundle.voices[wish.voice]) if spoken else None
+        self.answer = Answer(bundle, self._observer, wish, request, mouth)
+
+    def _finish_if_spoken(self) -> None:
+        if self.answer is not None and self.answer.is_spoken:
+            self._finish()
+
+    def _finish(self, how: Finish | None = None) -> None:
+        assert self.answer is not None
+        answer, self.answer = self.answer, None
+        if answer.mouth is not None:
+            self._mouths.leave(answer.mouth)
+        self._opening_TC = None  # more was said: the client tells what of it was heard
+        self.sink(answer.finished(how))
+
+    def _or_refuse(self, what: Asked, do: Callable[[], None]) -> None:
+        try:
+            do()
+        except QuestionError as error:
+            self.sink(Refused(what, error.code, str(error)))
+        except ValueError as error:  # such as the codes of another model
+            self.sink(Refused(what, "invalid_turn", str(error)))

@@ -1,16 +1,19 @@
-"""What goes into a conversation and what comes out: turns, events, replies.
+"""What goes into a conversation and what comes out: turns, wishes, events, replies.
 
 Shapes: S samples.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, TypedDict
 
 from moss_speech.audio import Samples
+from moss_speech.lm.sampling import Sampling
 
 Role = Literal["system", "user", "assistant"]
 Output = Literal["text", "audio"]
+Finish = Literal["stop", "length", "cancelled"]
+Asked = Literal["hear", "commit", "respond"]
 
 
 class QuestionError(ValueError):
@@ -44,6 +47,33 @@ Conversation = Sequence[Turn]
 
 
 @dataclass(frozen=True)
+class Detection:
+    """How the server finds the user's turns."""
+
+    threshold: float = 0.5
+    """Probability of speech from which somebody speaks."""
+    prefix_padding_ms: int = 300
+    """Audio before the first word that belongs to the turn."""
+    silence_duration_ms: int = 500
+    """Silence that ends the turn."""
+
+
+@dataclass(frozen=True)
+class Wish:
+    """How an answer is wanted."""
+
+    output: Output
+    sampling: Sampling
+    seed: int
+    max_rows: int
+    voice: str
+    live: bool = True
+    """True if it is played while it is made: then it is made no faster than is of use."""
+    drop_oldest: bool = False
+    """True leaves the oldest turns out of a conversation that is too long, instead of refusing."""
+
+
+@dataclass(frozen=True)
 class Usage:
     """Rows of the grid, which is what computing costs; an audio row is 80 ms of speech."""
 
@@ -63,6 +93,10 @@ class Timings:
     """The first audio, or text, of the answer is out."""
     total_s: float
 
+    def after(self, heard_s: float) -> "Timings":
+        """The same figures when hearing took so long before."""
+        return Timings(heard_s, heard_s + self.first_s, heard_s + self.total_s)
+
 
 @dataclass(frozen=True)
 class Reply:
@@ -72,7 +106,7 @@ class Reply:
     codes: tuple[int, ...]
     audio: Samples
     sample_rate_hz: int
-    finish: Literal["stop", "length"]
+    finish: Finish
     usage: Usage
     timings: Timings
 
@@ -84,6 +118,54 @@ class Reply:
     def at(self, timings: Timings) -> "Reply":
         """The same answer with its timings."""
         return replace(self, timings=timings)
+
+
+class Choices(TypedDict, total=False):
+    """What may be chosen about an answer; what is left out follows the bundle."""
+
+    sampling: Sampling
+    seed: int | None
+    max_rows: int | None
+    voice: str | None
+
+
+@dataclass(frozen=True)
+class SpeechStarted:
+    """The user began to speak; the turn's audio begins `at_ms` after the conversation's."""
+
+    at_ms: int
+
+
+@dataclass(frozen=True)
+class SpeechStopped:
+    """The user has been silent for long enough; `at_ms` is where that was known."""
+
+    at_ms: int
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What was heard became a turn of the user."""
+
+    codes: tuple[int, ...]
+    begin_ms: int
+    duration_ms: int
+
+
+@dataclass(frozen=True)
+class Refused:
+    """Something asked of a conversation cannot be done; the conversation goes on."""
+
+    what: Asked
+    code: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Failed:
+    """The engine failed; the conversation is over."""
+
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -108,3 +190,6 @@ class Finished:
 
 
 Event = TextDelta | AudioDelta | Finished
+"""Of an answer under way."""
+LiveEvent = SpeechStarted | SpeechStopped | Heard | Refused | Failed | Event
+"""Of a conversation."""

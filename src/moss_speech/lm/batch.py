@@ -3,6 +3,7 @@
 Shapes: T rows, C channels (0 text, 1 speech).
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,13 +38,22 @@ class NewRow:
 
 
 @dataclass(eq=False)
-class Request:
-    """One conversation in a slot: its prompt, how much of it was read, and its reply so far."""
+class Seat:
+    """A slot that belongs to one conversation; its caches outlast the replies."""
 
     slot: int
+
+
+@dataclass(eq=False)
+class Request:
+    """One reply under way: its prompt, how much of it was read, and its rows so far."""
+
+    seat: Seat
     prompt_TC: Rows
     reply: Reply
-    read: int = 0
+    held: bool
+    """True if the seat is kept when the request leaves."""
+    read: int
 
     @property
     def is_read(self) -> bool:
@@ -87,7 +97,7 @@ class Batch:
 
     @property
     def free_slots(self) -> int:
-        """How many requests may join now."""
+        """How many seats may be taken now."""
         return len(self._free)
 
     @property
@@ -100,15 +110,46 @@ class Batch:
         """Whether any request is under way."""
         return bool(self._requests)
 
-    def join(self, prompt_TC: Rows, sampling: Sampling, seed: int, max_rows: int) -> Request:
-        """Take a free slot; the prompt is read by the steps that follow."""
+    def take(self) -> Seat:
+        """A seat for a conversation of several replies; `ValueError` if all are taken."""
+        if not self._free:
+            raise ValueError(f"{self._decoder.n_slots} requests are under way, no slot is free")
+        return Seat(self._free.pop(0))
+
+    def give(self, seat: Seat) -> None:
+        """Free a seat; what it was used for must have ended."""
+        assert all(request.seat is not seat for request in self._requests)
+        self._free.append(seat.slot)
+
+    def prepare(self, seat: Seat, rows_TC: Rows) -> bool:
+        """Read one more chunk of rows that a prompt will begin with; whether all are read."""
+        assert all(request.seat is not seat for request in self._requests)
+        kept = self._decoder.keep(seat.slot, rows_TC)
+        end = kept + self._how.chunk_rows
+        if kept < len(rows_TC):
+            self._decoder.extend(seat.slot, rows_TC[kept:end])
+        return end >= len(rows_TC)
+
+    def join(
+        self,
+        prompt_TC: Rows,
+        sampling: Sampling,
+        seed: int,
+        max_rows: int,
+        seat: Seat | None = None,
+    ) -> Request:
+        """Begin a reply in a seat that is held, or in one that is taken until the reply ends.
+
+        The steps that follow read the prompt, except for what the seat has of it already.
+        """
         config = self._decoder.model.config
         if (need := check_request(prompt_TC, max_rows, config)) > self.capacity:
             raise ValueError(f"prompt and reply need {need} rows, must be at most {self.capacity}")
-        if not self._free:
-            raise ValueError(f"{self._decoder.n_slots} requests are under way, no slot is free")
         reply = Reply.start(prompt_TC, sampling, seed, max_rows, config, self._how.defer)
-        request = Request(self._free.pop(0), prompt_TC, reply)
+        place = self.take() if seat is None else seat
+        # the last row is read again: its logits are asked for
+        read = self._decoder.keep(place.slot, prompt_TC[: -1 if seat else 0])
+        request = Request(place, prompt_TC, reply, seat is not None, read)
         self._requests.append(request)
         return request
 
@@ -116,34 +157,37 @@ class Batch:
         """Drop a request; its slot is free at once. One that has left already is ignored."""
         if request in self._requests:
             self._requests.remove(request)
-            self._decoder.clear(request.slot)
-            self._free.append(request.slot)
+            if not request.held:
+                self.give(request.seat)
 
-    def step(self, n_chunks: int = 1) -> list[tuple[Request, NewRow]]:
+    def step(
+        self, n_chunks: int = 1, paused: Collection[Request] = ()
+    ) -> list[tuple[Request, NewRow]]:
         """Advance every request whose prompt is read by one row; requests that end leave.
 
         Before that at most `n_chunks` chunks of prompts are read, so that a long prompt does not
-        hold up those who speak.
+        hold up those who speak. Those in `paused` stay where they are.
         """
-        going = [request for request in self._requests if request.is_read]
-        reading = [request for request in self._requests if not request.is_read]
+        awake = [request for request in self._requests if request not in paused]
+        going = [request for request in awake if request.is_read]
+        reading = [request for request in awake if not request.is_read]
         new = [pair for request in reading[:n_chunks] for pair in self._read(request)]
         if going:
-            rows = {request.slot: request.reply.last for request in going}
-            wanted = {request.slot: request.reply.wanted for request in going}
+            rows = {request.seat.slot: request.reply.last for request in going}
+            wanted = {request.seat.slot: request.reply.wanted for request in going}
             found = self._decoder.step(rows, wanted)
-            new += [(r, self._add(r, r.reply.add(found[r.slot]))) for r in going]
+            new += [(r, self._add(r, r.reply.add(found[r.seat.slot]))) for r in going]
         return new
 
     def _read(self, request: Request) -> list[tuple[Request, NewRow]]:
         """One more chunk of a prompt, and the first row after the last one."""
-        end = request.read + self._how.chunk_rows
-        self._decoder.extend(request.slot, request.prompt_TC[request.read : end])
+        slot, end = request.seat.slot, request.read + self._how.chunk_rows
+        self._decoder.extend(slot, request.prompt_TC[request.read : end])
         request.read = min(end, len(request.prompt_TC))
         if not request.is_read:
             return []
         wanted = request.reply.wanted.items()
-        found = {channel: self._decoder.logits(request.slot, channel, n) for channel, n in wanted}
+        found = {channel: self._decoder.logits(slot, channel, n) for channel, n in wanted}
         return [(request, self._add(request, request.reply.add(found)))]
 
     def _add(self, request: Request, row: tuple[int, int]) -> NewRow:

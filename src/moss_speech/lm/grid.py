@@ -96,6 +96,16 @@ class GridWriter:
         """The row after a turn's end."""
         return self.words("\n")
 
+    def turn(self, turn: Turn) -> Rows:
+        """All rows of a turn."""
+        return np.concatenate(
+            (self.header(turn.role, modality(turn)), self.content(turn), self.newline)
+        )
+
+    def spoken(self, codes: Sequence[int]) -> Rows:
+        """Rows of speech that goes on: those of `codes` without the end of speech."""
+        return self.codes(codes)[:-1]
+
 
 def modality(turn: Turn) -> Output:
     """In which modality a turn speaks."""
@@ -104,9 +114,7 @@ def modality(turn: Turn) -> Output:
 
 def with_system(turns: Sequence[Turn], output: Output) -> list[Turn]:
     """The turns, opened by the published system text unless they have one of their own."""
-    if not turns:
-        raise ValueError("a conversation has 0 turns, must have at least 1")
-    opened = turns[0].role == "system"
+    opened = bool(turns) and turns[0].role == "system"
     return list(turns) if opened else [Turn("system", SYSTEM[output]), *turns]
 
 
@@ -117,10 +125,10 @@ def prompt_rows(
 
     Without a system turn the published system text of `output` comes first.
     """
+    if not turns:
+        raise ValueError("a conversation has 0 turns, must have at least 1")
     writer = GridWriter(tokenizer, config)
-    pieces: list[Rows] = []
-    for turn in with_system(turns, output):
-        pieces += [writer.header(turn.role, modality(turn)), writer.content(turn), writer.newline]
+    pieces = [writer.turn(turn) for turn in with_system(turns, output)]
     rows_TC = np.concatenate([*pieces, writer.header("assistant", output)])
     if len(rows_TC) >= (limit := config.max_position_embeddings):
         raise ValueError(f"the prompt has {len(rows_TC)} rows, must have fewer than {limit}")

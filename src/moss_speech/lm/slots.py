@@ -57,6 +57,7 @@ class SlotDecoder:
             raise ValueError(f"capacity is {capacity} rows, must be 1..{limit}")
         self.model, self.n_slots, self.capacity, self._how = model, n_slots, capacity, how
         self.lengths = [0] * n_slots
+        self._rows_BSC = np.zeros((n_slots, capacity, 2), np.int64)
         self._done: dict[Channel, list[int]] = {c: [0] * n_slots for c in CHANNELS}
         like, config = model.model.embed_tokens.weight, model.config
         self._trunk_BSD = like.new_zeros(n_slots, capacity, config.hidden_size)
@@ -82,11 +83,15 @@ class SlotDecoder:
         mode = "reduce-overhead" if graphs else None
         return torch.compile(rows, backend=self._how.compiler, dynamic=False, mode=mode)
 
-    def clear(self, slot: int) -> None:
-        """Forget a slot's conversation."""
-        self.lengths[slot] = 0
+    def keep(self, slot: int, rows_TC: Rows) -> int:
+        """Forget a slot's rows from the first that differs from these; how many it still has."""
+        n_rows = min(self.lengths[slot], len(rows_TC))
+        same_T = (self._rows_BSC[slot, :n_rows] == rows_TC[:n_rows]).all(1)
+        kept = n_rows if same_T.all() else int(same_T.argmin())
+        self.lengths[slot] = kept
         for done in self._done.values():
-            done[slot] = 0
+            done[slot] = min(done[slot], kept)
+        return kept
 
     @torch.inference_mode()
     def extend(self, slot: int, rows_TC: Rows) -> None:
@@ -104,6 +109,7 @@ class SlotDecoder:
             caches = self._caches["trunk"].of_slot(slot, at)
             x_1TD = self.model.trunk(grid_1TC, self._place(at, end), caches)
             self._trunk_BSD[slot, at:end] = x_1TD[0]
+        self._rows_BSC[slot, start : start + n_rows] = rows_TC
         self.lengths[slot] = start + n_rows
 
     def _place(self, start: int, end: int) -> Place:
@@ -145,6 +151,7 @@ class SlotDecoder:
         x_BD = self._passes["trunk"](self.model.embed(grid_BC), self._new_rows(taken))
         for slot, at in taken:
             self._trunk_BSD[slot, at] = x_BD[slot]
+            self._rows_BSC[slot, at] = rows[slot]
             self.lengths[slot] = at + 1
         return self._answers(x_BD, taken, wanted)
 

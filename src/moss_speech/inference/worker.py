@@ -1,0 +1,60 @@
+"""The thread that computes: it ticks a scheduler while there is work, else it sleeps."""
+
+import logging
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any
+
+from moss_speech.inference.scheduler import Scheduler
+from moss_speech.inference.session import Session, Sink
+
+_LOG = logging.getLogger(__name__)
+_DOZE_S = 0.01
+"""Sleep while all answers are ahead of their playback."""
+
+
+class Worker:
+    """A scheduler with a thread of its own; every method may be called from any thread."""
+
+    def __init__(self, scheduler: Scheduler, name: str = "engine") -> None:
+        self.scheduler = scheduler
+        self._wake, self._stopping = threading.Event(), False
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._thread.start()
+
+    def post(self, call: Callable[..., Any], *args: Any) -> None:
+        """Have the engine's thread make a call; calls are made in order."""
+        self.scheduler.post(call, *args)
+        self._wake.set()
+
+    def open(self, sink: Sink) -> "Future[Session]":
+        """Begin a conversation; the future fails with `ValueError` if there is no room."""
+        future: Future[Session] = Future()
+
+        def begin() -> None:
+            try:
+                future.set_result(self.scheduler.open(sink))
+            except ValueError as error:
+                future.set_exception(error)
+
+        self.post(begin)
+        return future
+
+    def stop(self) -> None:
+        """End the thread after the tick under way; conversations are dropped."""
+        self._stopping = True
+        self._wake.set()
+        self._thread.join(timeout=10)
+
+    def _run(self) -> None:
+        while not self._stopping:
+            self._wake.clear()
+            try:
+                worked = self.scheduler.tick()
+            except Exception as error:
+                _LOG.exception("the engine failed; all its conversations end")
+                self.scheduler.fail(f"{type(error).__name__} in the engine")
+                worked = True
+            if not worked:
+                self._wake.wait(_DOZE_S if self.scheduler.is_busy else None)
