@@ -9,7 +9,14 @@ from pydantic import ValidationError
 
 from moss_speech.inference.turns import QuestionError
 
-ErrorType = Literal["invalid_request_error", "overloaded_error", "server_error"]
+ErrorType = Literal[
+    "invalid_request_error",
+    "authentication_error",
+    "permission_error",
+    "rate_limit_error",
+    "overloaded_error",
+    "server_error",
+]
 
 
 class ApiError(Exception):
