@@ -1,11 +1,11 @@
 """Opening the catalogue: SQLite or PostgreSQL by address alone, its tables brought up to date."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from alembic import command
 from alembic.config import Config
@@ -17,6 +17,10 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from moss_speech.settings import settings
 from moss_speech.storage import InUseError
+
+T = TypeVar("T")
+Work = Callable[[Session], T]
+"""What is done in one transaction."""
 
 _BUSY_MS = 20_000
 """How long a statement waits for another writer."""
@@ -126,6 +130,12 @@ def catalogue() -> Iterator[Session]:
     """One transaction on the catalogue that the settings name; undone if the block raises."""
     with open_catalogue(settings().catalogue_url).begin() as session:
         yield session
+
+
+def transact(url: str, work: Work[T]) -> T:
+    """One transaction on the catalogue at an address; undone if the work raises."""
+    with open_catalogue(url).begin() as session:
+        return work(session)
 
 
 @contextmanager

@@ -53,7 +53,8 @@ class Table(DeclarativeBase):
     )
 
 
-def _now() -> datetime:
+def now() -> datetime:
+    """The time, with its zone."""
     return datetime.now(UTC)
 
 
@@ -64,7 +65,7 @@ class Dataset(Table):
 
     id: Mapped[int] = mapped_column(primary_key=True)
     digest: Mapped[str] = mapped_column(String(DIGEST_CHARS), unique=True)
-    recorded_at: Mapped[datetime] = mapped_column(Utc, default=_now)
+    recorded_at: Mapped[datetime] = mapped_column(Utc, default=now)
 
 
 class Source(Table):
@@ -106,7 +107,7 @@ class ModelVersion(Table):
     digest: Mapped[str] = mapped_column(String(DIGEST_CHARS), unique=True)
     run_id: Mapped[str]
     dataset_id: Mapped[int | None] = mapped_column(ForeignKey("datasets.id"))
-    recorded_at: Mapped[datetime] = mapped_column(Utc, default=_now)
+    recorded_at: Mapped[datetime] = mapped_column(Utc, default=now)
 
 
 class Evaluation(Table):
@@ -122,7 +123,7 @@ class Evaluation(Table):
     low: Mapped[float | None]
     high: Mapped[float | None]
     n: Mapped[int | None]
-    recorded_at: Mapped[datetime] = mapped_column(Utc, default=_now)
+    recorded_at: Mapped[datetime] = mapped_column(Utc, default=now)
 
 
 class Promotion(Table):
@@ -139,7 +140,7 @@ class Promotion(Table):
     approved_by: Mapped[str]
     gates: Mapped[dict[str, Any]] = mapped_column(JSON)
     """The limits that it is judged by; a rollback has none."""
-    recorded_at: Mapped[datetime] = mapped_column(Utc, default=_now)
+    recorded_at: Mapped[datetime] = mapped_column(Utc, default=now)
 
 
 class Outcome(Table):
@@ -153,7 +154,7 @@ class Outcome(Table):
     promotion_id: Mapped[int] = mapped_column(ForeignKey("promotions.id"), primary_key=True)
     result: Mapped[str]
     reason: Mapped[str]
-    recorded_at: Mapped[datetime] = mapped_column(Utc, default=_now)
+    recorded_at: Mapped[datetime] = mapped_column(Utc, default=now)
 
 
 class Revert(Table):
@@ -167,4 +168,4 @@ class Revert(Table):
     restored_version: Mapped[int | None]
     """What it points at again; None when there was no approved champion."""
     reason: Mapped[str]
-    recorded_at: Mapped[datetime] = mapped_column(Utc, default=_now)
+    recorded_at: Mapped[datetime] = mapped_column(Utc, default=now)
