@@ -1,12 +1,20 @@
-"""Spoken answers that a client may refer to by `audio.id`: their codes, in memory, for an hour."""
+"""Spoken answers that a client may refer to by `audio.id`: their codes, for an hour.
+
+All workers share them. An id is 128 random bits: who knows it was given it.
+"""
 
 import time
 import uuid
-from collections import OrderedDict
 from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import numpy as np
+
+from moss_speech.catalogue.spoken import find_answer, keep_answer
+from services.transactions import Transactions
 
 LIFETIME_S = 3600
-MAX_ANSWERS = 10_000
+_CODE = np.dtype("<u2")
 
 
 @dataclass(frozen=True)
@@ -19,24 +27,34 @@ class StoredAnswer:
 
 
 class Answers:
-    """The newest answers, oldest forgotten first."""
+    """The newest answers of all workers."""
 
-    def __init__(self, max_answers: int = MAX_ANSWERS, lifetime_s: int = LIFETIME_S) -> None:
-        self._max_answers, self._lifetime_s = max_answers, lifetime_s
-        self._stored: OrderedDict[str, StoredAnswer] = OrderedDict()
+    def __init__(self, transactions: Transactions, lifetime_s: int = LIFETIME_S) -> None:
+        self._transactions, self._lifetime_s = transactions, lifetime_s
 
     def reserve(self) -> StoredAnswer:
         """An id and expiry for an answer that is not spoken yet."""
         expires_at = int(time.time()) + self._lifetime_s
         return StoredAnswer(f"audio_{uuid.uuid4().hex}", (), expires_at)
 
-    def keep(self, reserved: StoredAnswer, codes: tuple[int, ...]) -> None:
+    async def keep(self, reserved: StoredAnswer, codes: tuple[int, ...]) -> None:
         """Remember the codes under a reserved id."""
-        self._stored[reserved.id] = StoredAnswer(reserved.id, codes, reserved.expires_at)
-        while len(self._stored) > self._max_answers:
-            self._stored.popitem(last=False)
+        assert max(codes, default=0) <= np.iinfo(_CODE).max
+        packed, expires_at = np.array(codes, _CODE).tobytes(), _time(reserved.expires_at)
+        now = datetime.now(UTC)
+        await self._transactions.run(
+            lambda session: keep_answer(session, reserved.id, packed, expires_at, now)
+        )
 
-    def find(self, answer_id: str) -> StoredAnswer | None:
+    async def find(self, answer_id: str) -> StoredAnswer | None:
         """The answer, or None if it is unknown or forgotten."""
-        stored = self._stored.get(answer_id)
-        return stored if stored is not None and stored.expires_at > time.time() else None
+        now = datetime.now(UTC)
+        found = await self._transactions.run(lambda session: find_answer(session, answer_id, now))
+        if found is None:
+            return None
+        codes = tuple(np.frombuffer(found.codes, _CODE).tolist())
+        return StoredAnswer(found.id, codes, int(found.expires_at.timestamp()))
+
+
+def _time(unix_s: int) -> datetime:
+    return datetime.fromtimestamp(unix_s, UTC)

@@ -2,7 +2,7 @@
 
 import asyncio
 import io
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import replace
 
 from fastapi import APIRouter, Request
@@ -13,13 +13,14 @@ from moss_speech.inference.engine import Engine
 from moss_speech.inference.questions import read_question
 from moss_speech.inference.turns import Event, Finished, Output, QuestionError, Turn
 from moss_speech.lm.grid import SYSTEM
-from services.answers import Answers
+from services.answers import Answers, StoredAnswer
 from services.errors import ApiError, invalid, refused_fields, refused_question
 from services.protocol import AssistantMessage, AudioPart, ChatRequest, Message, TextPart
 from services.replies import Completion
 from services.runtime import Runtime
 
 router = APIRouter()
+Spoken = Mapping[str, StoredAnswer | None]
 
 
 def _text(content: str | list[TextPart], where: str) -> str:
@@ -29,10 +30,16 @@ def _text(content: str | list[TextPart], where: str) -> str:
     return text
 
 
-def _assistant_turn(message: AssistantMessage, answers: Answers, where: str) -> Turn:
+async def _spoken_before(request: ChatRequest, answers: Answers) -> Spoken:
+    """The answers that a conversation refers to, by id."""
+    said = [m.audio.id for m in request.messages if m.role == "assistant" and m.audio is not None]
+    return {answer_id: await answers.find(answer_id) for answer_id in said}
+
+
+def _assistant_turn(message: AssistantMessage, spoken: Spoken, where: str) -> Turn:
     if message.audio is None:
         return Turn("assistant", text=_text(message.content or "", f"{where}.content"))
-    if (stored := answers.find(message.audio.id)) is None:
+    if (stored := spoken[message.audio.id]) is None:
         reason = f"{where}.audio.id is unknown or has expired; send the answer's text instead"
         raise invalid(reason, f"{where}.audio.id", "audio_not_found")
     return Turn("assistant", codes=stored.codes)
@@ -53,14 +60,14 @@ def _user_turn(content: str | list[TextPart | AudioPart], engine: Engine, where:
     return Turn("user", audio=samples, sample_rate_hz=engine.listening_rate_hz)
 
 
-def conversation(request: ChatRequest, runtime: Runtime) -> list[Turn]:
+def conversation(request: ChatRequest, spoken: Spoken, runtime: Runtime) -> list[Turn]:
     """The turns of a request; raises `ApiError` naming the message that cannot be used."""
 
     def turn(message: Message, where: str) -> Turn:
         if message.role == "user":
             return _user_turn(message.content, runtime.engine, f"{where}.content")
         if message.role == "assistant":
-            return _assistant_turn(message, runtime.answers, where)
+            return _assistant_turn(message, spoken, where)
         return Turn("system", text=_text(message.content, f"{where}.content"))
 
     if (last := request.messages[-1].role) != "user":
@@ -84,13 +91,13 @@ def _check_names(request: ChatRequest, runtime: Runtime) -> None:
         raise invalid(reason, "audio.voice")
 
 
-def _read(body: bytes, runtime: Runtime) -> tuple[ChatRequest, list[Turn]]:
+def _read(body: bytes, runtime: Runtime) -> ChatRequest:
     try:
         request = ChatRequest.model_validate_json(body)
     except ValidationError as error:
         raise refused_fields(error) from None
     _check_names(request, runtime)
-    return request, conversation(request, runtime)
+    return request
 
 
 def _events(request: ChatRequest, turns: list[Turn], engine: Engine) -> Iterator[Event]:
@@ -123,7 +130,7 @@ async def _keep(
 ) -> AsyncIterator[Event]:
     async for event in events:
         if isinstance(event, Finished) and event.reply.codes:
-            answers.keep(completion.answer, event.reply.codes)
+            await answers.keep(completion.answer, event.reply.codes)
         yield event
 
 
@@ -131,7 +138,10 @@ async def _keep(
 async def create_chat_completion(http: Request) -> Response:
     """Answer a conversation; the request is read and decoded outside the event loop."""
     runtime: Runtime = http.app.state.runtime
-    request, turns = await asyncio.to_thread(_read, await http.body(), runtime)
+    await runtime.access.caller(http, "chat")
+    request = await asyncio.to_thread(_read, await http.body(), runtime)
+    spoken = await _spoken_before(request, runtime.answers)
+    turns = await asyncio.to_thread(conversation, request, spoken, runtime)
     answering = runtime.answer(
         lambda: _events(request, turns, runtime.engine), "audio" if request.spoken else "text"
     )

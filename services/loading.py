@@ -41,4 +41,4 @@ def load_runtime(chosen: Settings) -> Runtime:
     warm_up(engine)
     version = "local" if found.version is None else str(found.version)
     model = ModelInfo(NAME, version, found.digest or bundle.digest)
-    return Runtime(engine, model, Metrics(), chosen.max_waiting)
+    return Runtime(engine, model, Metrics(), chosen)

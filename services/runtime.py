@@ -10,9 +10,12 @@ from typing import Any
 
 from moss_speech.inference.engine import Engine
 from moss_speech.inference.turns import Event, Finished
+from moss_speech.settings import Settings
+from services.access import Access
 from services.answers import Answers
 from services.errors import ApiError
 from services.metrics import Metrics
+from services.transactions import Transactions
 
 EventSource = Callable[[], Iterator[Event]]
 
@@ -75,11 +78,13 @@ class Answering:
 class Runtime:
     """What the routes share: engine, model, stored answers, metrics, admission."""
 
-    def __init__(self, engine: Engine, model: ModelInfo, metrics: Metrics, max_waiting: int):
+    def __init__(self, engine: Engine, model: ModelInfo, metrics: Metrics, chosen: Settings):
         self.engine, self.model, self.metrics = engine, model, metrics
-        self.answers = Answers()
+        self._transactions = Transactions(chosen.catalogue_url)
+        self.answers = Answers(self._transactions)
+        self.access = Access(chosen, self._transactions)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="engine")
-        self._max_waiting, self._admitted = max_waiting, 0
+        self._max_waiting, self._admitted = chosen.max_waiting, 0
 
     def answer(self, source: EventSource, output: str) -> Answering:
         """Queue an answer for the engine; a 503 `ApiError` if the queue is full."""
@@ -118,3 +123,4 @@ class Runtime:
     def close(self) -> None:
         """Drop what waits and end the engine's thread."""
         self._thread.shutdown(wait=False, cancel_futures=True)
+        self._transactions.close()
