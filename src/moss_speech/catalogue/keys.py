@@ -6,10 +6,12 @@ that passwords need would protect nothing and cost every request.
 
 import hashlib
 import hmac
+import re
 import secrets
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from typing import Literal, get_args
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -17,6 +19,9 @@ from sqlalchemy.orm import Session
 from moss_speech.catalogue.serving_tables import ApiKey
 from moss_speech.catalogue.tables import now
 
+Scope = Literal["realtime", "chat", "speech", "transcriptions", "models", "secrets"]
+"""What a key can open."""
+SCOPES: tuple[Scope, ...] = get_args(Scope)
 PREFIX = "ms-"
 _KEY_BYTES = 32
 
@@ -31,6 +36,10 @@ class Grant:
     tokens_per_minute: int
     expires_at: datetime | None = None
 
+    def __post_init__(self) -> None:
+        if unknown := set(self.scopes) - set(SCOPES):
+            raise ValueError(f"scope {min(unknown)!r} must be one of {', '.join(SCOPES)}")
+
 
 def _digest(key: str) -> str:
     return hashlib.sha256(key.encode()).hexdigest()
@@ -41,6 +50,8 @@ def add_key(session: Session, name: str, grant: Grant) -> str:
 
     Names of revoked keys stay taken, so that a name in a log always means one key.
     """
+    if not re.fullmatch(r"[A-Za-z0-9._-]{1,64}", name):
+        raise ValueError(f"key name {name!r} must be 1 to 64 of a-z A-Z 0-9 . _ -")
     if session.scalars(select(ApiKey).where(ApiKey.name == name)).first() is not None:
         raise ValueError(f"a key named {name!r} exists or existed, choose another name")
     key = PREFIX + secrets.token_urlsafe(_KEY_BYTES)
