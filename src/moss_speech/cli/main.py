@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from moss_speech.cli import checkpoints, codec, plan, reports, sound, voices
+from moss_speech.cli import checkpoints, codec, keys, plan, reports, sound, voices
 from moss_speech.cli.errors import plain_errors
 from moss_speech.cli.options import Json, Model, Voice
 from moss_speech.settings import child_environment, settings, switch_off_telemetry
@@ -17,6 +17,7 @@ from moss_speech.settings import child_environment, settings, switch_off_telemet
 app = typer.Typer(no_args_is_help=True, help="Train, judge, promote and serve speech models.")
 data_app = typer.Typer(no_args_is_help=True, help="Look at recordings before they are trained on.")
 app.add_typer(data_app, name="data")
+app.add_typer(keys.app, name="key")
 app.add_typer(reports.app, name="report")
 app.add_typer(voices.app, name="voice")
 app.add_typer(checkpoints.app)
@@ -116,10 +117,14 @@ def serve(
     port: Annotated[int, typer.Option(min=1, max=65535)] = 3000,
     host: Annotated[str, typer.Option(help="0.0.0.0 lets other machines in")] = "127.0.0.1",
     open_page: Annotated[bool, typer.Option("--open", help="Open the page in a browser")] = False,
+    to_everybody: Annotated[
+        bool, typer.Option("--open-to-everybody", help="Let other machines in without keys")
+    ] = False,
 ) -> None:
     """Serve the champion: `bentoml serve` at the project root."""
     from moss_speech.doctor import require_port
 
+    _require_keys(host, to_everybody)
     require_port(port)
     command = [sys.executable, "-m", "bentoml", "serve", "--host", host, "--port", str(port)]
     env = child_environment(BENTOML_HOME=str(settings().state / "bentoml"))
@@ -128,6 +133,16 @@ def serve(
         os.execve(sys.executable, command, env)
     with subprocess.Popen(command, env=env) as service:
         _open_when_ready(f"http://127.0.0.1:{port}", service)
+
+
+def _require_keys(host: str, to_everybody: bool) -> None:
+    """`ValueError` if whoever reaches another address than loopback could use the service."""
+    is_loopback = host in ("localhost", "::1") or host.startswith("127.")
+    if settings().auth == "open" and not is_loopback and not to_everybody:
+        raise ValueError(
+            f"at {host} everybody who reaches this machine could use the service: set "
+            "MOSS_AUTH=keys and make keys with `moss-speech key add`, or say --open-to-everybody"
+        )
 
 
 def _open_when_ready(address: str, service: "subprocess.Popen[bytes]") -> None:
