@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from fastapi import Request
 from fastapi.responses import JSONResponse
 from pydantic import ValidationError
+from starlette.requests import HTTPConnection
 
 from moss_speech.inference.turns import QuestionError
 
@@ -80,9 +80,11 @@ def refused_fields(error: ValidationError) -> ApiError:
     return invalid(f"{param or 'the body'}: {first['msg']}", param)
 
 
-async def answer_api_error(request: Request, error: Exception) -> JSONResponse:
-    """Count an `ApiError` and turn it into its HTTP answer."""
+async def answer_api_error(connection: HTTPConnection, error: Exception) -> JSONResponse:
+    """Count an `ApiError` and turn it into its HTTP answer, also to a WebSocket's handshake."""
     assert isinstance(error, ApiError)
-    request.app.state.runtime.metrics.refused(error.code)
+    connection.app.state.runtime.metrics.refused(error.code)
     headers = {} if error.retry_after_s is None else {"retry-after": str(error.retry_after_s)}
+    if error.status == 401:
+        headers["www-authenticate"] = "Bearer"
     return JSONResponse(error.body(), error.status, headers)

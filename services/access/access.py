@@ -5,16 +5,16 @@ from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any, get_args
+from typing import Any
 
 from starlette.requests import HTTPConnection
 
-from moss_speech.catalogue.keys import find_key, is_usable, key_by_id
+from moss_speech.catalogue.keys import SCOPES, Scope, find_key, is_usable, key_by_id
 from moss_speech.catalogue.limits import Spent, spend
 from moss_speech.catalogue.serving_tables import ApiKey
 from moss_speech.settings import Settings
 from services.access import client_secrets
-from services.access.callers import ANONYMOUS, Caller, CallerLimits, RateLimit, Scope
+from services.access.callers import ANONYMOUS, Caller, CallerLimits, RateLimit
 from services.access.client_secrets import Claims, ClientSecrets
 from services.access.credentials import token_of
 from services.access.sessions import LiveSessions
@@ -31,7 +31,7 @@ class Access:
         limits = CallerLimits(
             chosen.sessions_per_key, chosen.requests_per_minute, chosen.tokens_per_minute
         )
-        self._anonymous = Caller(ANONYMOUS, ANONYMOUS, frozenset(get_args(Scope)), limits)
+        self._anonymous = Caller(ANONYMOUS, ANONYMOUS, frozenset(SCOPES), limits)
         self._is_open, self._transactions = chosen.auth == "open", transactions
         self._secrets = ClientSecrets(client_secrets.signing_key(chosen))
         self._sessions = LiveSessions(transactions)
@@ -112,7 +112,7 @@ def _usable(row: ApiKey | None) -> Caller:
     if not is_usable(row, datetime.now(UTC)):
         raise _unknown("the API key was revoked or has expired")
     limits = CallerLimits(row.sessions, row.requests_per_minute, row.tokens_per_minute)
-    scopes = frozenset(scope for scope in get_args(Scope) if scope in row.scopes)
+    scopes = frozenset(scope for scope in SCOPES if scope in row.scopes)
     return Caller(row.id, row.name, scopes, limits)
 
 

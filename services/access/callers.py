@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-Scope = Literal["realtime", "chat", "speech", "transcriptions", "models", "secrets"]
+from moss_speech.catalogue.keys import Scope
+
 ANONYMOUS = "anonymous"
 """The caller's id and name where no key is asked for."""
 
