@@ -7,11 +7,16 @@ from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request
+from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import FileResponse
 from fastapi.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from moss_speech.settings import Settings
 from services import chat
+from services.access import routes
+from services.access.origins import OriginCheck
+from services.access.rate_headers import RATE_HEADERS, RateHeaders
 from services.errors import ApiError, answer_api_error
 from services.runtime import Runtime
 
@@ -25,6 +30,13 @@ PAGE_HEADERS = {
     "referrer-policy": "no-referrer",
     "cache-control": "no-cache",
 }
+
+CORS: dict[str, Any] = {
+    "allow_methods": ["GET", "POST", "DELETE"],
+    "allow_headers": ["*"],
+    "expose_headers": ["retry-after", *RATE_HEADERS],
+}
+"""What pages of MOSS_ORIGINS may send and read."""
 
 router = APIRouter()
 
@@ -90,11 +102,16 @@ class BodyLimit:
         await self._app(scope, counted if scope["type"] == "http" else receive, send)
 
 
-def install(app: FastAPI, runtime: Runtime) -> None:
+def install(app: FastAPI, runtime: Runtime, chosen: Settings) -> None:
     """Make an empty application answer with a runtime."""
     app.state.runtime = runtime
     app.add_exception_handler(ApiError, answer_api_error)
     app.add_middleware(BodyLimit, max_bytes=MAX_BODY_BYTES)
+    app.add_middleware(RateHeaders)
+    app.add_middleware(OriginCheck, allowed=chosen.origins, is_open=chosen.auth == "open")
+    if chosen.origins:
+        app.add_middleware(CORSMiddleware, allow_origins=chosen.origins, **CORS)
     app.include_router(router)
     app.include_router(chat.router)
+    app.include_router(routes.router)
     app.mount("/web", StaticFiles(directory=WEB), name="web")

@@ -1,5 +1,6 @@
 """`bentoml serve` at the project root: the approved model behind HTTP, with its web page."""
 
+import logging
 import sys
 
 import bentoml
@@ -7,14 +8,20 @@ from fastapi import FastAPI
 
 from moss_speech.settings import settings
 
+_log = logging.getLogger(__name__)
 app = FastAPI(title="MOSS-Speech", docs_url=None, redoc_url=None)
 """Empty here: the process that only supervises the workers needs none of the model's libraries."""
 
 
-@bentoml.service(name="moss-speech", workers=1, traffic={"timeout": 120})
+@bentoml.service(
+    name="moss-speech",
+    workers=settings().workers,
+    traffic={"timeout": 120},
+    http={"host": "127.0.0.1"},
+)
 @bentoml.asgi_app(app, path="/")
 class MossSpeech:
-    """One worker: one engine, one model."""
+    """Each worker: one engine, one model."""
 
     @bentoml.on_deployment  # type: ignore[untyped-decorator]
     @staticmethod
@@ -27,12 +34,14 @@ class MossSpeech:
             verify_bundle(find_model(settings().model).folder)
         except (ValueError, LookupError, OSError) as error:
             sys.exit(f"the service cannot start: {error}")
+        if settings().auth == "open":
+            _log.warning("no keys are asked for: whoever reaches the service uses it (MOSS_AUTH)")
 
     def __init__(self) -> None:
         from services.app import install
         from services.loading import load_runtime
 
-        install(app, load_runtime(settings()))
+        install(app, load_runtime(settings()), settings())
 
     def __is_ready__(self) -> bool:
         """Whether the model is loaded."""
