@@ -7,6 +7,7 @@ import torch
 
 from moss_speech.bundle import Bundle
 from moss_speech.inference.engine import Engine
+from moss_speech.inference.serving import Serving, prepared
 from moss_speech.inference.turns import QuestionError, Turn
 from moss_speech.inference.voices import store, with_added_voices
 from moss_speech.lm.slots import Decoding
@@ -31,14 +32,25 @@ def warm_up(engine: Engine) -> None:
     engine.reply([Turn("user", text="hello")], seed=0, max_rows=WARM_UP_ROWS)
 
 
-def load_runtime(chosen: Settings) -> Runtime:
-    """Everything that the routes need, ready to answer."""
-    torch.set_num_threads(chosen.threads)
+def load_serving(chosen: Settings) -> tuple[Engine, ModelInfo]:
+    """The chosen model, verified, opened as the settings say, and warmed up.
+
+    It may be called while another model is served. Raises what `find_model`, `Bundle.open` and
+    `prepared` raise.
+    """
     found = find_model(chosen.model)
-    bundle = with_added_voices(Bundle.open(found.folder), store())
+    how = Serving(chosen.device, chosen.dtype, chosen.weights)
+    how.check()
+    bundle = with_added_voices(prepared(Bundle.open(found.folder), how), store())
     decoding = Decoding(static=chosen.compiler is not None, compiler=chosen.compiler)
     engine = Engine(bundle, decoding=decoding)
     warm_up(engine)
     version = "local" if found.version is None else str(found.version)
-    model = ModelInfo(NAME, version, found.digest or bundle.digest)
+    return engine, ModelInfo(NAME, version, found.digest or bundle.digest)
+
+
+def load_runtime(chosen: Settings) -> Runtime:
+    """Everything that the routes need, ready to answer."""
+    torch.set_num_threads(chosen.threads)
+    engine, model = load_serving(chosen)
     return Runtime(engine, model, Metrics(), chosen)

@@ -43,6 +43,10 @@ class Settings(BaseSettings):
     """CPU threads that an answer is computed with; small models are fastest with one."""
     compiler: Literal["inductor", "aot_eager"] | None = None
     """Backend of torch.compile for the row by row passes of the service; default: eager."""
+    dtype: Literal["fp32", "bf16"] | None = None
+    """Type that the service computes the language model in; default: that of its files."""
+    weights: Literal["kept", "int8"] = "kept"
+    """Linear weights of the language model in the service; `int8` quantises them at the start."""
     max_waiting: int = Field(default=8, ge=0)
     """Answers that may wait in the service beside the one under way; more are refused."""
     workers: int = Field(default=1, ge=1)
@@ -64,6 +68,7 @@ class Settings(BaseSettings):
     record_days: int = Field(default=30, ge=1)
     """Recordings older than so many days are deleted."""
     device: Literal["cpu", "cuda"] = "cpu"
+    """Where models are trained and served."""
     devices: int = Field(default=1, ge=1)
     """Processes on each node that train a language model together, one a GPU."""
     nodes: int = Field(default=1, ge=1)
