@@ -1,0 +1,1 @@
+"""Live conversations: WS /v1/realtime, the OpenAI Realtime protocol."""
