@@ -28,7 +28,7 @@ def _mu_law_codes() -> Codes:
     biased = np.minimum(np.abs(values) + 33, 2**13 - 1)
     segment = np.floor(np.log2(biased)).astype(int) - 5
     within = (biased >> (segment + 1)) & 15
-    return ((segment << 4 | within) ^ np.where(values < 0, 0x7F, 0xFF)).astype(np.uint8)
+    return np.asarray((segment << 4 | within) ^ np.where(values < 0, 0x7F, 0xFF), np.uint8)
 
 
 def _mu_law_values() -> Values:
@@ -44,7 +44,7 @@ def _a_law_codes() -> Codes:
     magnitude = np.where(values < 0, -values - 1, values)
     segment = np.maximum(np.floor(np.log2(np.maximum(magnitude, 1))).astype(int) - 4, 0)
     within = (magnitude >> np.maximum(segment, 1)) & 15
-    return ((segment << 4 | within) ^ np.where(values < 0, 0x55, 0xD5)).astype(np.uint8)
+    return np.asarray((segment << 4 | within) ^ np.where(values < 0, 0x55, 0xD5), np.uint8)
 
 
 def _a_law_values() -> Values:
@@ -57,7 +57,7 @@ def _a_law_values() -> Values:
 
 
 def _read_pcm16(data: bytes) -> Samples:
-    return np.frombuffer(data, "<i2").astype(np.float32) / 2**15
+    return np.asarray(np.frombuffer(data, "<i2") / 2**15, np.float32)
 
 
 def _g711(codes: Codes, values: Values) -> tuple[Callable[..., bytes], Callable[..., Samples]]:
@@ -66,7 +66,7 @@ def _g711(codes: Codes, values: Values) -> tuple[Callable[..., bytes], Callable[
         return codes[linear + 2**15].tobytes()
 
     def read(data: bytes) -> Samples:
-        return values[np.frombuffer(data, np.uint8)].astype(np.float32) / 2**15
+        return np.asarray(values[np.frombuffer(data, np.uint8)] / 2**15, np.float32)
 
     return write, read
 
@@ -94,7 +94,8 @@ class WireFormat:
     @property
     def wire(self) -> dict[str, str | int]:
         """The format as events name it; G.711 has no rate there, for it has only one."""
-        return {"type": self.name} | ({"rate": self.rate_hz} if self.sample_bytes == 2 else {})
+        rate: dict[str, str | int] = {"rate": self.rate_hz} if self.sample_bytes == 2 else {}
+        return {"type": self.name, **rate}
 
 
 FORMATS: dict[FormatName, WireFormat] = {
