@@ -55,6 +55,7 @@ def refused_question(error: QuestionError) -> ApiError:
 def _field(location: Sequence[int | str]) -> str:
     """`messages[0].content`, as OpenAI names fields; names of union members are left out."""
     tags = {"system", "developer", "user", "assistant", "text", "input_audio"}
+    tags |= {"message", "item_reference"}
     parts: list[str] = []
     for i, part in enumerate(location):
         if isinstance(part, int):
