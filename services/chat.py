@@ -2,8 +2,7 @@
 
 import asyncio
 import io
-from collections.abc import AsyncIterator, Iterator, Mapping
-from dataclasses import replace
+from collections.abc import AsyncIterator, Mapping
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
@@ -11,13 +10,23 @@ from pydantic import ValidationError
 
 from moss_speech.inference.engine import Engine
 from moss_speech.inference.questions import read_question
-from moss_speech.inference.turns import Event, Finished, Output, QuestionError, Turn
+from moss_speech.inference.turns import (
+    AudioDelta,
+    Event,
+    Finished,
+    Heard,
+    QuestionError,
+    Refused,
+    TextDelta,
+    Turn,
+)
 from moss_speech.lm.grid import SYSTEM
 from services.answers import Answers, StoredAnswer
 from services.errors import ApiError, invalid, refused_fields, refused_question
 from services.protocol import AssistantMessage, AudioPart, ChatRequest, Message, TextPart
 from services.replies import Completion
 from services.runtime import Runtime
+from services.talk import Talk
 
 router = APIRouter()
 Spoken = Mapping[str, StoredAnswer | None]
@@ -100,19 +109,42 @@ def _read(body: bytes, runtime: Runtime) -> ChatRequest:
     return request
 
 
-def _events(request: ChatRequest, turns: list[Turn], engine: Engine) -> Iterator[Event]:
-    output: Output = "audio" if request.spoken else "text"
-    usual = engine.sampling
-    temperature = usual.temperature if request.temperature is None else request.temperature
-    top_p = usual.top_p if request.top_p is None else request.top_p
-    return engine.stream(
-        turns,
-        output,
-        sampling=replace(usual, temperature=temperature, top_p=top_p),
-        seed=request.seed,
-        max_rows=request.max_rows,
-        voice=request.audio.voice if request.spoken and request.audio else None,
-    )
+async def _events(request: ChatRequest, turns: list[Turn], talk: Talk) -> AsyncIterator[Event]:
+    """The answer of a conversation whose spoken turns are heard first."""
+    try:
+        heard = [await _heard(turn, talk) for turn in turns]
+        wish = talk.wish(
+            "audio" if request.spoken else "text",
+            temperature=request.temperature,
+            top_p=request.top_p,
+            seed=request.seed,
+            max_rows=request.max_rows,
+            voice=request.audio.voice if request.spoken and request.audio else None,
+            live=request.stream,
+        )
+        talk.respond(heard, wish)
+        while True:
+            event = await talk.next()
+            if isinstance(event, Refused):
+                raise QuestionError(event.code, event.message)
+            assert isinstance(event, TextDelta | AudioDelta | Finished)
+            yield event
+            if isinstance(event, Finished):
+                return
+    finally:
+        talk.close()
+
+
+async def _heard(turn: Turn, talk: Talk) -> Turn:
+    if turn.audio is None or turn.sample_rate_hz is None:
+        return turn
+    talk.listen(turn.sample_rate_hz, None)
+    talk.hear_whole(turn.audio)
+    event = await talk.next()
+    if isinstance(event, Refused):
+        raise QuestionError(event.code, event.message)
+    assert isinstance(event, Heard)
+    return Turn(turn.role, codes=event.codes)
 
 
 async def _stream(
@@ -138,15 +170,13 @@ async def _keep(
 async def create_chat_completion(http: Request) -> Response:
     """Answer a conversation; the request is read and decoded outside the event loop."""
     runtime: Runtime = http.app.state.runtime
-    await runtime.access.caller(http, "chat")
+    caller = await runtime.access.caller(http, "chat")
     request = await asyncio.to_thread(_read, await http.body(), runtime)
     spoken = await _spoken_before(request, runtime.answers)
     turns = await asyncio.to_thread(conversation, request, spoken, runtime)
-    answering = runtime.answer(
-        lambda: _events(request, turns, runtime.engine), "audio" if request.spoken else "text"
-    )
-    completion = Completion(runtime.model, runtime.answers.reserve())
-    events = _keep(answering.events(), completion, runtime.answers)
+    talk = await runtime.open(caller)
+    completion = Completion(talk.info, runtime.answers.reserve())
+    events = _keep(_events(request, turns, talk), completion, runtime.answers)
     try:
         first = await anext(events)
         if request.stream:

@@ -47,6 +47,11 @@ def invalid(message: str, param: str | None, code: str = "invalid_value") -> Api
     return ApiError(400, message, code=code, param=param)
 
 
+def overloaded(message: str, retry_after_s: int, code: str = "overloaded") -> ApiError:
+    """A 503 with the seconds after which to try again."""
+    return ApiError(503, message, code=code, kind="overloaded_error", retry_after_s=retry_after_s)
+
+
 def refused_question(error: QuestionError) -> ApiError:
     """A 400 for a question that the engine refuses, with the engine's code and reason."""
     return invalid(str(error), "messages", error.code)

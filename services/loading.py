@@ -1,6 +1,7 @@
 """From settings to a running engine: find the model, verify it, open it, warm it up."""
 
 from contextlib import suppress
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -11,18 +12,18 @@ from moss_speech.inference.serving import Serving, prepared
 from moss_speech.inference.turns import QuestionError, Turn
 from moss_speech.inference.voices import store, with_added_voices
 from moss_speech.lm.slots import Decoding
-from moss_speech.registry.fetch import find_model
+from moss_speech.registry.fetch import FoundModel, find_model
 from moss_speech.settings import Settings
-from services.metrics import Metrics
-from services.runtime import ModelInfo, Runtime
+from services.served import ModelInfo
 
 WARM_UP_S = 2.0
 WARM_UP_ROWS = 30
 NAME = "moss-speech"
+MEMORY = Path("/proc/meminfo")
 
 
 def warm_up(engine: Engine) -> None:
-    """Use every part once, so that no question pays for first calls."""
+    """Use every part once, so that no conversation pays for first calls."""
     rate_hz = engine.listening_rate_hz
     noise = np.random.default_rng(0).normal(0, 0.1, int(WARM_UP_S * rate_hz)).astype(np.float32)
     heard = [Turn("user", audio=noise, sample_rate_hz=rate_hz)]
@@ -32,15 +33,15 @@ def warm_up(engine: Engine) -> None:
     engine.reply([Turn("user", text="hello")], seed=0, max_rows=WARM_UP_ROWS)
 
 
-def load_serving(chosen: Settings) -> tuple[Engine, ModelInfo]:
-    """The chosen model, verified, opened as the settings say, and warmed up.
+def load_serving(chosen: Settings, found: FoundModel | None = None) -> tuple[Engine, ModelInfo]:
+    """The chosen model, or one that was found, opened as the settings say, and warmed up.
 
     It may be called while another model is served. Raises what `find_model`, `Bundle.open` and
     `prepared` raise.
     """
-    found = find_model(chosen.model)
     how = Serving(chosen.device, chosen.dtype, chosen.weights)
     how.check()
+    found = found or find_model(chosen.model)
     bundle = with_added_voices(prepared(Bundle.open(found.folder), how), store())
     decoding = Decoding(static=chosen.compiler is not None, compiler=chosen.compiler)
     engine = Engine(bundle, decoding=decoding)
@@ -49,8 +50,10 @@ def load_serving(chosen: Settings) -> tuple[Engine, ModelInfo]:
     return engine, ModelInfo(NAME, version, found.digest or bundle.digest)
 
 
-def load_runtime(chosen: Settings) -> Runtime:
-    """Everything that the routes need, ready to answer."""
-    torch.set_num_threads(chosen.threads)
-    engine, model = load_serving(chosen)
-    return Runtime(engine, model, Metrics(), chosen)
+def fits_beside(folder: Path, device: str) -> bool:
+    """Whether memory holds one model more, with as much again for what it computes."""
+    needed = 2 * sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    if device == "cuda":
+        return needed < torch.cuda.mem_get_info()[0]
+    memory = dict(line.split(":") for line in MEMORY.read_text().splitlines())
+    return needed < 1024 * int(memory["MemAvailable"].split()[0])

@@ -13,7 +13,7 @@ import numpy as np
 from moss_speech.audio import Samples, write_audio
 from moss_speech.inference.turns import AudioDelta, Event, Finished, Reply, TextDelta
 from services.answers import StoredAnswer
-from services.runtime import ModelInfo
+from services.served import ModelInfo
 
 
 def pcm16(samples: Samples) -> bytes:

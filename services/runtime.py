@@ -1,126 +1,86 @@
-"""The engine behind a bounded queue: one thread computes, the event loop only waits."""
+"""What the routes share: the loaded models, access, stored answers, metrics; who may come in."""
 
 import asyncio
-import threading
-from collections.abc import AsyncIterator, Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, suppress
-from dataclasses import dataclass
+from collections.abc import Coroutine
+from contextlib import AsyncExitStack
 from typing import Any
 
+import torch
+
 from moss_speech.inference.engine import Engine
-from moss_speech.inference.turns import Event, Finished
+from moss_speech.inference.scheduler import Space
 from moss_speech.settings import Settings
-from services.access import Access
+from services.access import Access, Caller
 from services.answers import Answers
-from services.errors import ApiError
+from services.follow import follow
+from services.loaded import Loaded
+from services.loading import load_serving
 from services.metrics import Metrics
+from services.served import ModelInfo
+from services.talk import Talk
 from services.transactions import Transactions
-
-EventSource = Callable[[], Iterator[Event]]
-
-
-@dataclass(frozen=True)
-class ModelInfo:
-    """Which model answers: its name and version in the registry and the digest it has there.
-
-    A plain folder has the digest of its card.
-    """
-
-    name: str
-    version: str
-    digest: str
-
-
-class Answering:
-    """One answer under way; events come from the engine's thread and are read in the loop."""
-
-    def __init__(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._queue: asyncio.Queue[Event | BaseException] = asyncio.Queue()
-        self._cancelled = threading.Event()
-
-    def run(self, source: EventSource) -> None:
-        """Compute in this thread until the answer ends, fails or is cancelled."""
-        if self._cancelled.is_set():
-            return
-        try:
-            with closing(source()) as events:  # type: ignore[type-var]
-                for event in events:
-                    self._put(event)
-                    if self._cancelled.is_set():
-                        return
-        except BaseException as error:
-            self._put(error)
-
-    def _put(self, item: Event | BaseException) -> None:
-        with suppress(RuntimeError):  # the loop is closed: the server stops
-            self._loop.call_soon_threadsafe(self._queue.put_nowait, item)
-
-    def cancel(self) -> None:
-        """Stop computing at the next event."""
-        self._cancelled.set()
-
-    async def events(self) -> AsyncIterator[Event]:
-        """Events until the answer is whole; leaving early cancels it, errors are raised here."""
-        try:
-            while True:
-                item = await self._queue.get()
-                if isinstance(item, BaseException):
-                    raise item
-                yield item
-                if isinstance(item, Finished):
-                    return
-        finally:
-            self.cancel()
 
 
 class Runtime:
-    """What the routes share: engine, model, stored answers, metrics, admission."""
+    """One worker's; made before the event loop runs, started in it."""
 
-    def __init__(self, engine: Engine, model: ModelInfo, metrics: Metrics, chosen: Settings):
-        self.engine, self.model, self.metrics = engine, model, metrics
+    def __init__(
+        self, engine: Engine, model: ModelInfo, metrics: Metrics, chosen: Settings
+    ) -> None:
+        self.metrics, self._chosen = metrics, chosen
         self._transactions = Transactions(chosen.catalogue_url)
         self.answers = Answers(self._transactions)
         self.access = Access(chosen, self._transactions)
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="engine")
-        self._max_waiting, self._admitted = chosen.max_waiting, 0
+        self._models = Loaded(engine, model, Space(chosen.sessions, chosen.session_rows), metrics)
+        self._tasks: set[asyncio.Task[Any]] = set()
 
-    def answer(self, source: EventSource, output: str) -> Answering:
-        """Queue an answer for the engine; a 503 `ApiError` if the queue is full."""
-        if self._admitted > self._max_waiting:
-            raise ApiError(
-                503,
-                f"{self._admitted} answers are under way or waiting, at most "
-                f"{self._max_waiting + 1} may be; try again later",
-                code="overloaded",
-                kind="overloaded_error",
-                retry_after_s=1,
-            )
-        answering = Answering()
-        self._admitted += 1
-        self.metrics.admitted.set(self._admitted)
-        job = self._thread.submit(answering.run, lambda: self._measured(source, output))
-        loop = asyncio.get_running_loop()
-        job.add_done_callback(lambda _: self._call(loop, self._leave))
-        return answering
+    @property
+    def engine(self) -> Engine:
+        """What is known of the model that new conversations get."""
+        return self._models.current.engine
 
-    def _measured(self, source: EventSource, output: str) -> Iterator[Event]:
-        for event in source():
-            if isinstance(event, Finished):
-                self.metrics.answered(event.reply, output)
-            yield event
+    @property
+    def model(self) -> ModelInfo:
+        """Which model new conversations get."""
+        return self._models.current.info
 
-    def _leave(self) -> None:
-        self._admitted -= 1
-        self.metrics.admitted.set(self._admitted)
+    def start(self) -> None:
+        """Begin to follow the champion."""
+        self._spawn(follow(self._models, self._chosen, self.metrics))
 
-    @staticmethod
-    def _call(loop: asyncio.AbstractEventLoop, what: Callable[[], Any]) -> None:
-        with suppress(RuntimeError):  # the loop is closed: the server stops
-            loop.call_soon_threadsafe(what)
+    async def open(self, caller: Caller) -> Talk:
+        """Begin a conversation.
+
+        Raises `ApiError`: 429 when the caller has too many, 503 with the seconds after which to try
+        again when all places are taken, or when one more would break the sound of the others.
+        """
+        place = AsyncExitStack()
+        await place.enter_async_context(self.access.admit(caller))
+        try:
+            served = await self._models.place()
+        except BaseException:
+            await place.aclose()
+            raise
+
+        def left() -> None:
+            self._spawn(place.aclose())
+            self._spawn(self._models.left(served))
+
+        return Talk(served, left)
+
+    def _spawn(self, work: Coroutine[Any, Any, Any]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     def close(self) -> None:
-        """Drop what waits and end the engine's thread."""
-        self._thread.shutdown(wait=False, cancel_futures=True)
+        """End the engines' threads."""
+        self._models.stop()
         self._transactions.close()
+
+
+def load_runtime(chosen: Settings) -> Runtime:
+    """Everything that the routes need, ready to answer."""
+    torch.set_num_threads(chosen.threads)
+    engine, model = load_serving(chosen)
+    return Runtime(engine, model, Metrics(), chosen)

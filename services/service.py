@@ -39,7 +39,7 @@ class MossSpeech:
 
     def __init__(self) -> None:
         from services.app import install
-        from services.loading import load_runtime
+        from services.runtime import load_runtime
 
         install(app, load_runtime(settings()), settings())
 

@@ -47,8 +47,14 @@ class Settings(BaseSettings):
     """Type that the service computes the language model in; default: that of its files."""
     weights: Literal["kept", "int8"] = "kept"
     """Linear weights of the language model in the service; `int8` quantises them at the start."""
-    max_waiting: int = Field(default=8, ge=0)
-    """Answers that may wait in the service beside the one under way; more are refused."""
+    sessions: int = Field(default=16, ge=1)
+    """Conversations that a worker of the service has room for; more are refused."""
+    session_rows: int = Field(default=4096, ge=64)
+    """Rows of the grid that a conversation may have; a model may have fewer positions."""
+    follow_s: float = Field(default=5.0, ge=0)
+    """Seconds between two looks for a new champion; 0 stays with the one of the start."""
+    swap: Literal["auto", "beside", "drain"] = "auto"
+    """Open a new champion beside the old one or after it; `auto` if memory holds both."""
     workers: int = Field(default=1, ge=1)
     """Processes of the service, each with a model of its own."""
     auth: Literal["open", "keys"] = "open"

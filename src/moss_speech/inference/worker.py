@@ -3,8 +3,7 @@
 import logging
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future
-from typing import Any
+from typing import Any, Concatenate, ParamSpec
 
 from moss_speech.inference.scheduler import Scheduler
 from moss_speech.inference.session import Session, Sink
@@ -12,6 +11,9 @@ from moss_speech.inference.session import Session, Sink
 _LOG = logging.getLogger(__name__)
 _DOZE_S = 0.01
 """Sleep while all answers are ahead of their playback."""
+
+
+P = ParamSpec("P")
 
 
 class Worker:
@@ -28,18 +30,9 @@ class Worker:
         self.scheduler.post(call, *args)
         self._wake.set()
 
-    def open(self, sink: Sink) -> "Future[Session]":
-        """Begin a conversation; the future fails with `ValueError` if there is no room."""
-        future: Future[Session] = Future()
-
-        def begin() -> None:
-            try:
-                future.set_result(self.scheduler.open(sink))
-            except ValueError as error:
-                future.set_exception(error)
-
-        self.post(begin)
-        return future
+    def open(self, sink: Sink) -> "Line":
+        """Begin a conversation; the caller knows that there is room."""
+        return Line(self, sink)
 
     def stop(self) -> None:
         """End the thread after the tick under way; conversations are dropped."""
@@ -58,3 +51,30 @@ class Worker:
                 worked = True
             if not worked:
                 self._wake.wait(_DOZE_S if self.scheduler.is_busy else None)
+
+
+class Line:
+    """A conversation as other threads see it: calls reach it in order."""
+
+    def __init__(self, worker: Worker, sink: Sink) -> None:
+        self._worker = worker
+        self._session: Session | None = None
+        worker.post(self._begin, sink)
+
+    def _begin(self, sink: Sink) -> None:
+        self._session = self._worker.scheduler.open(sink)
+
+    def call(
+        self, method: Callable[Concatenate[Session, P], None], *args: P.args, **kwargs: P.kwargs
+    ) -> None:
+        """Have the engine's thread call a method of the session, unless that has ended."""
+
+        def made() -> None:
+            if self._session is not None and not self._session.closed:
+                method(self._session, *args, **kwargs)
+
+        self._worker.post(made)
+
+    def close(self) -> None:
+        """End the conversation."""
+        self.call(Session.close)
