@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import AliasChoices, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 
@@ -20,7 +20,7 @@ class Settings(BaseSettings):
     """Settings of one process, from MOSS_* variables and a .env file; unknown keys are refused."""
 
     model_config = SettingsConfigDict(
-        env_prefix="MOSS_", env_file=".env", extra="forbid", frozen=True
+        env_prefix="MOSS_", env_file=".env", extra="forbid", frozen=True, validate_by_name=True
     )
 
     root: Path = Field(default_factory=lambda: find_root(Path.cwd()))
@@ -73,6 +73,14 @@ class Settings(BaseSettings):
     """Keep what clients say and hear in recordings/; a client can refuse."""
     record_days: int = Field(default=30, ge=1)
     """Recordings older than so many days are deleted."""
+    logs: Literal["plain", "json"] = "plain"
+    """How the service writes its log: lines for people, or one JSON object a line."""
+    otlp_endpoint: str | None = Field(
+        None, validation_alias=AliasChoices("MOSS_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
+    )
+    """Where the service sends traces, by OTLP over HTTP; default: nowhere."""
+    prometheus_folder: Path | None = Field(None, validation_alias="PROMETHEUS_MULTIPROC_DIR")
+    """Where the workers of a service keep their figures; BentoML names it."""
     device: Literal["cpu", "cuda"] = "cpu"
     """Where models are trained and served."""
     devices: int = Field(default=1, ge=1)
