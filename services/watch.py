@@ -1,0 +1,120 @@
+"""What is seen of one conversation from outside: figures, a trace a turn, a log line an answer.
+
+Its conversation tells it what the client does and every event in order; it changes neither.
+"""
+
+from dataclasses import dataclass
+
+from moss_speech.inference.turns import (
+    AudioDelta,
+    Failed,
+    Finished,
+    Heard,
+    LiveEvent,
+    Output,
+    Refused,
+    Reply,
+    SpeechStarted,
+    TextDelta,
+)
+from services.ids import Ids, bound, bound_traceparent
+from services.logs import LOGGER
+from services.metrics import Metrics
+from services.traces import Span, Traces, Value, now_ns
+
+
+@dataclass
+class _Answer:
+    """The answer under way, and the turn of the user that it follows; Unix nanoseconds."""
+
+    heard: Span | None
+    asked_ns: int
+    output: Output
+    ids: Ids
+    traceparent: str | None
+    first_ns: int | None = None
+
+    def parts(self, end_ns: int) -> list[Span]:
+        """The spans inside the turn."""
+        heard = [] if self.heard is None else [self.heard]
+        respond = Span("respond", self.asked_ns, end_ns, {})
+        if self.first_ns is None:
+            return [*heard, respond]
+        return [*heard, Span(f"first {self.output}", self.asked_ns, self.first_ns, {}), respond]
+
+
+class Watch:
+    """Watches one conversation with a version of the model."""
+
+    def __init__(self, metrics: Metrics, traces: Traces | None, version: str) -> None:
+        self._metrics, self._traces, self._version = metrics, traces, version
+        self._hear_ns: int | None = None
+        self._heard: Span | None = None
+        self._answer: _Answer | None = None
+
+    def hearing(self) -> None:
+        """The client sends sound."""
+        if self._hear_ns is None:
+            self._hear_ns = now_ns()
+
+    def asked(self, output: Output) -> None:
+        """The client asks for an answer, which belongs to what this task is bound to."""
+        self._answer = _Answer(self._heard, now_ns(), output, bound(), bound_traceparent())
+        self._heard = None
+
+    def saw(self, event: LiveEvent) -> None:
+        """An event on its way to the client."""
+        if isinstance(event, SpeechStarted):
+            self._hear_ns = now_ns()
+        elif isinstance(event, Heard):
+            self._turn_heard(event)
+        elif isinstance(event, AudioDelta | TextDelta):
+            self._made()
+        elif isinstance(event, Refused):
+            self._metrics.refused(event.code)
+        elif isinstance(event, Failed):
+            self._metrics.refused("server_error")
+            LOGGER.error("the engine failed", extra={"fields": {"reason": event.reason}})
+        elif isinstance(event, Finished):
+            self._finished(event.reply)
+
+    def _turn_heard(self, event: Heard) -> None:
+        self._metrics.heard(event.duration_ms / 1000)
+        end_ns = now_ns()
+        about: dict[str, Value] = {"audio_ms": event.duration_ms, "codes": len(event.codes)}
+        self._heard = Span("hear", self._hear_ns or end_ns, end_ns, about)
+        self._hear_ns = None
+
+    def _made(self) -> None:
+        if self._answer is not None and self._answer.first_ns is None:
+            self._answer.first_ns = now_ns()
+
+    def _finished(self, reply: Reply) -> None:
+        answer, self._answer = self._answer, None
+        if answer is None:
+            return
+        if answer.output == "text" and answer.first_ns is not None:
+            self._metrics.first_text(reply.timings.first_s)
+        usage = reply.usage
+        about: dict[str, Value] = {
+            "version": self._version,
+            "output": answer.output,
+            "finish": reply.finish,
+            "first_ms": round(1000 * reply.timings.first_s),
+            "total_ms": round(1000 * reply.timings.total_s),
+            "audio_ms": round(1000 * reply.audio_s),
+            "prompt_rows": usage.prompt_text_rows + usage.prompt_audio_rows,
+            "reply_rows": usage.reply_text_rows + usage.reply_audio_rows,
+        }
+        trace = self._trace(answer, about)
+        LOGGER.info("answered", extra={"fields": {**answer.ids, **trace, **about}})
+
+    def _trace(self, answer: _Answer, about: dict[str, Value]) -> Ids:
+        """Send the turn's trace; the id that the log names it by."""
+        if self._traces is None:
+            return {}
+        end_ns = now_ns()
+        begin_ns = answer.asked_ns if answer.heard is None else answer.heard.begin_ns
+        ids = {f"{name}_id": str(value) for name, value in answer.ids.items()}
+        whole = Span("turn", begin_ns, end_ns, {**ids, **about})
+        return self._traces.turn(whole, answer.parts(end_ns), answer.traceparent)
