@@ -13,11 +13,12 @@ from fastapi.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from moss_speech.settings import Settings
-from services import chat
+from services import chat, scrape
 from services.access import routes
 from services.access.origins import OriginCheck
 from services.access.rate_headers import RATE_HEADERS, RateHeaders
 from services.errors import ApiError, answer_api_error
+from services.requests import Requests
 from services.runtime import Runtime
 
 WEB = Path(__file__).parent / "web"
@@ -111,7 +112,9 @@ def install(app: FastAPI, runtime: Runtime, chosen: Settings) -> None:
     app.add_middleware(OriginCheck, allowed=chosen.origins, is_open=chosen.auth == "open")
     if chosen.origins:
         app.add_middleware(CORSMiddleware, allow_origins=chosen.origins, **CORS)
+    app.add_middleware(Requests, count=runtime.metrics.request)
     app.include_router(router)
     app.include_router(chat.router)
     app.include_router(routes.router)
+    app.include_router(scrape.router)
     app.mount("/web", StaticFiles(directory=WEB), name="web")

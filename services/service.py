@@ -1,5 +1,6 @@
 """`bentoml serve` at the project root: the approved model behind HTTP, with its web page."""
 
+import asyncio
 import logging
 import sys
 
@@ -7,6 +8,8 @@ import bentoml
 from fastapi import FastAPI
 
 from moss_speech.settings import settings
+from services.lag import watch_loop
+from services.logs import configure_logs
 
 _log = logging.getLogger(__name__)
 app = FastAPI(title="MOSS-Speech", docs_url=None, redoc_url=None)
@@ -18,6 +21,7 @@ app = FastAPI(title="MOSS-Speech", docs_url=None, redoc_url=None)
     workers=settings().workers,
     traffic={"timeout": 120},
     http={"host": "127.0.0.1"},
+    metrics={"enabled": False},
 )
 @bentoml.asgi_app(app, path="/")
 class MossSpeech:
@@ -27,6 +31,7 @@ class MossSpeech:
     @staticmethod
     def check() -> None:
         """Before any worker starts: end with the remedy if there is no whole model to serve."""
+        configure_logs(settings().logs)
         from moss_speech.card import verify_bundle
         from moss_speech.registry.fetch import find_model
 
@@ -38,10 +43,19 @@ class MossSpeech:
             _log.warning("no keys are asked for: whoever reaches the service uses it (MOSS_AUTH)")
 
     def __init__(self) -> None:
+        configure_logs(settings().logs)
         from services.app import install
         from services.runtime import load_runtime
+        from services.scrape import forget_dead_workers
 
+        forget_dead_workers(settings().prometheus_folder)
         install(app, load_runtime(settings()), settings())
+
+    @bentoml.on_startup  # type: ignore[untyped-decorator]
+    async def watch(self) -> None:
+        """Follow the champion and measure the event loop's lag from now on."""
+        app.state.runtime.start()
+        self._lag = asyncio.create_task(watch_loop(app.state.runtime.metrics.lag))
 
     def __is_ready__(self) -> bool:
         """Whether the model is loaded."""
