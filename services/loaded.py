@@ -4,9 +4,9 @@ import asyncio
 import math
 
 from moss_speech.inference.engine import Engine
-from moss_speech.inference.observer import Observer
 from moss_speech.inference.scheduler import Space
 from services.errors import ApiError, overloaded
+from services.metrics import Metrics
 from services.served import ModelInfo, Served
 
 SWAP_WAIT_S = 10
@@ -16,9 +16,9 @@ SWAP_WAIT_S = 10
 class Loaded:
     """Belongs to the event loop."""
 
-    def __init__(self, engine: Engine, info: ModelInfo, space: Space, observer: Observer) -> None:
-        self._space, self._observer = space, observer
-        self._current: Served | None = Served(engine, info, space, observer)
+    def __init__(self, engine: Engine, info: ModelInfo, space: Space, metrics: Metrics) -> None:
+        self._space, self._metrics = space, metrics
+        self._current: Served | None = self._serve(engine, info)
         self.info = info
         """Which model new conversations get, or got before it was let go."""
         self._old: set[Served] = set()
@@ -50,6 +50,11 @@ class Loaded:
             raise overloaded(f"{reason}; try again later", math.ceil(served.retry_after_s))
         return served
 
+    def _serve(self, engine: Engine, info: ModelInfo) -> Served:
+        served = Served(engine, info, self._space, self._metrics)
+        self._metrics.serving(info.version, info.digest, served.session_bytes)
+        return served
+
     async def left(self, served: Served) -> None:
         """A conversation with this model has ended."""
         self._changed.set()
@@ -59,8 +64,9 @@ class Loaded:
 
     async def replace(self, engine: Engine, info: ModelInfo) -> None:
         """Give another model to new conversations; those under way end with theirs."""
-        old, self.info = self._current, info
-        self._current = Served(engine, info, self._space, self._observer)
+        old, old_info, self.info = self._current, self.info, info
+        self._metrics.retired(old_info.version, old_info.digest)
+        self._current = self._serve(engine, info)
         self._may_open.set()
         if old is not None:
             self._old.add(old)

@@ -18,7 +18,9 @@ from services.loading import load_serving
 from services.metrics import Metrics
 from services.served import ModelInfo
 from services.talk import Talk
+from services.traces import open_traces
 from services.transactions import Transactions
+from services.watch import Watch
 
 
 class Runtime:
@@ -32,6 +34,7 @@ class Runtime:
         self.answers = Answers(self._transactions)
         self.access = Access(chosen, self._transactions)
         self._models = Loaded(engine, model, Space(chosen.sessions, chosen.session_rows), metrics)
+        self._traces = open_traces(chosen, model.version)
         self._tasks: set[asyncio.Task[Any]] = set()
 
     @property
@@ -66,7 +69,7 @@ class Runtime:
             self._spawn(place.aclose())
             self._spawn(self._models.left(served))
 
-        return Talk(served, left)
+        return Talk(served, Watch(self.metrics, self._traces, served.info.version), left)
 
     def _spawn(self, work: Coroutine[Any, Any, Any]) -> None:
         task = asyncio.get_running_loop().create_task(work)
@@ -77,6 +80,8 @@ class Runtime:
         """End the engines' threads."""
         self._models.stop()
         self._transactions.close()
+        if self._traces is not None:
+            self._traces.close()
 
 
 def load_runtime(chosen: Settings) -> Runtime:

@@ -30,6 +30,11 @@ class Served:
         self._worker = Worker(engine.scheduler(space, observer))
 
     @property
+    def session_bytes(self) -> int:
+        """Memory set aside for one conversation."""
+        return self._worker.scheduler.session_bytes
+
+    @property
     def retry_after_s(self) -> float:
         """Seconds after which one conversation more may begin; 0 if it may now."""
         if self.n_open >= self.n_places:

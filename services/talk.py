@@ -18,13 +18,14 @@ from moss_speech.inference.turns import (
 )
 from services.errors import ApiError
 from services.served import ModelInfo, Served
+from services.watch import Watch
 
 
 class Talk:
     """Calls take effect in order and return at once; their results are read with `next`."""
 
-    def __init__(self, served: Served, on_close: Callable[[], None]) -> None:
-        self._served, self._on_close = served, on_close
+    def __init__(self, served: Served, watch: Watch, on_close: Callable[[], None]) -> None:
+        self._served, self._watch, self._on_close = served, watch, on_close
         self._loop, self._closed = asyncio.get_running_loop(), False
         self._events: asyncio.Queue[LiveEvent] = asyncio.Queue()
         self._line = served.open(self._sink)
@@ -72,10 +73,12 @@ class Talk:
 
     def hear(self, samples_S: Samples) -> None:
         """Take sound, float32 mono."""
+        self._watch.hearing()
         self._line.call(Session.hear, samples_S)
 
     def hear_whole(self, samples_S: Samples) -> None:
         """Take a whole turn of the user and end it: `Heard` or `Refused` follows."""
+        self._watch.hearing()
         self._line.call(Session.hear_whole, samples_S)
 
     def commit(self) -> None:
@@ -92,6 +95,7 @@ class Talk:
 
     def respond(self, turns: Sequence[Turn], wish: Wish) -> None:
         """Ask for an answer, one at a time: pieces and `Finished`, or `Refused`, follow."""
+        self._watch.asked(wish.output)
         self._line.call(Session.respond, tuple(turns), wish)
 
     def cancel(self) -> None:
@@ -101,6 +105,7 @@ class Talk:
     async def next(self) -> LiveEvent:
         """The next event, in order; a 500 `ApiError` once the engine has failed."""
         event = await self._events.get()
+        self._watch.saw(event)
         if isinstance(event, Failed):
             raise ApiError(500, event.reason, code="engine_failed", kind="server_error")
         return event

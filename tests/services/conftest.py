@@ -39,7 +39,6 @@ def start(model: str, log: Path, state: Path, port: int) -> subprocess.Popen[byt
     env = os.environ | {
         "MOSS_MODEL": model,
         "MOSS_STATE_FOLDER": str(state),
-        "MOSS_MAX_WAITING": "1",
         "BENTOML_DO_NOT_TRACK": "True",
         "BENTOML_HOME": str(state / "bentoml"),
     }

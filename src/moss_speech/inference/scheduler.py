@@ -56,6 +56,11 @@ class Scheduler:
         self._n_waiting = 0
 
     @property
+    def session_bytes(self) -> int:
+        """Memory that the language model sets aside for one conversation."""
+        return self._batch.slot_bytes
+
+    @property
     def is_busy(self) -> bool:
         """Whether any answer is under way."""
         return any(s.answer is not None for s in self._sessions)

@@ -169,45 +169,6 @@ class Failed:
 
 
 @dataclass(frozen=True)
-class SpeechStarted:
-    """The user began to speak; the turn's audio begins `at_ms` after the conversation's."""
-
-    at_ms: int
-
-
-@dataclass(frozen=True)
-class SpeechStopped:
-    """The user has been silent for long enough; `at_ms` is where that was known."""
-
-    at_ms: int
-
-
-@dataclass(frozen=True)
-class Heard:
-    """What was heard became a turn of the user."""
-
-    codes: tuple[int, ...]
-    begin_ms: int
-    duration_ms: int
-
-
-@dataclass(frozen=True)
-class Refused:
-    """Something asked of a conversation cannot be done; the conversation goes on."""
-
-    what: Asked
-    code: str
-    message: str
-
-
-@dataclass(frozen=True)
-class Failed:
-    """The engine failed; the conversation is over."""
-
-    reason: str
-
-
-@dataclass(frozen=True)
 class TextDelta:
     """The next piece of an answer in text."""
 

@@ -106,6 +106,11 @@ class Batch:
         return self._decoder.capacity
 
     @property
+    def slot_bytes(self) -> int:
+        """Memory set aside for one conversation."""
+        return self._decoder.slot_bytes
+
+    @property
     def busy(self) -> bool:
         """Whether any request is under way."""
         return bool(self._requests)

@@ -83,6 +83,12 @@ class SlotDecoder:
         mode = "reduce-overhead" if graphs else None
         return torch.compile(rows, backend=self._how.compiler, dynamic=False, mode=mode)
 
+    @property
+    def slot_bytes(self) -> int:
+        """Memory set aside for one conversation."""
+        caches = [part for c in self._caches.values() for layer in c.layers for part in layer]
+        return sum(part.nbytes for part in (self._trunk_BSD, *caches)) // self.n_slots
+
     def keep(self, slot: int, rows_TC: Rows) -> int:
         """Forget a slot's rows from the first that differs from these; how many it still has."""
         n_rows = min(self.lengths[slot], len(rows_TC))
