@@ -197,7 +197,8 @@ class Ear:
         if likely >= how.threshold - _DROP:
             self._last_speech = end
         silent = end - self._last_speech >= how.silence_duration_ms * self._hz // 1000
-        if not silent and end - self._turn.begin < self._limits.max_s * self._hz:
+        longest = int(self._limits.max_s * self._hz) - WINDOW_SAMPLES
+        if not silent and end - self._turn.begin <= longest:
             return []
         tail = _TAIL_MS * self._hz // 1000 if silent else end
         return [SpeechStopped(self._ms(end)), self._ended(min(end, self._last_speech + tail))]

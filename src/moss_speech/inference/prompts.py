@@ -29,7 +29,7 @@ def prompt_of(bundle: Bundle, turns: Sequence[grid.Turn], output: Output, capaci
     """Rows of a conversation, [T, 2]; `QuestionError` if they leave no row for an answer."""
     try:
         prompt_TC = grid.prompt_rows(turns, output, bundle.tokenizer, bundle.lm.config)
-    except ValueError as error:
+    except grid.TooLongError as error:
         raise QuestionError("conversation_too_long", str(error)) from error
     if len(prompt_TC) >= capacity:
         raise QuestionError(

@@ -34,6 +34,10 @@ REPEAT: dict[Output, str] = {
 """System texts of our own for dictation and reading aloud."""
 
 
+class TooLongError(ValueError):
+    """A conversation that leaves no room for an answer."""
+
+
 @dataclass(frozen=True)
 class Turn:
     """One side's contribution: text, or the codes of speech."""
@@ -131,7 +135,7 @@ def prompt_rows(
     pieces = [writer.turn(turn) for turn in with_system(turns, output)]
     rows_TC = np.concatenate([*pieces, writer.header("assistant", output)])
     if len(rows_TC) >= (limit := config.max_position_embeddings):
-        raise ValueError(f"the prompt has {len(rows_TC)} rows, must have fewer than {limit}")
+        raise TooLongError(f"the prompt has {len(rows_TC)} rows, must have fewer than {limit}")
     return rows_TC
 
 
