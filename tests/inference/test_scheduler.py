@@ -113,7 +113,8 @@ def test_next_turn_reads_only_what_is_new(engine: Engine) -> None:
         talker.session.respond(turns, wish(engine))
         assert talker.session.answer is not None
         request = talker.session.answer.request
-        assert request.read >= n_read + len(reply.codes), "the past was read again"
+        n_kept = n_read + len(reply.codes) - 1  # nothing followed the last code yet
+        assert request.read >= n_kept, "the past was read again"
         talker.session.cancel()
         talker.events.clear()
 
