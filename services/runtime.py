@@ -16,6 +16,7 @@ from services.follow import follow
 from services.loaded import Loaded
 from services.loading import load_serving
 from services.metrics import Metrics
+from services.recording import open_recorder
 from services.served import ModelInfo
 from services.talk import Talk
 from services.traces import open_traces
@@ -33,6 +34,7 @@ class Runtime:
         self._transactions = Transactions(chosen.catalogue_url)
         self.answers = Answers(self._transactions)
         self.access = Access(chosen, self._transactions)
+        self.recorder = open_recorder(chosen)
         self._models = Loaded(engine, model, Space(chosen.sessions, chosen.session_rows), metrics)
         self._traces = open_traces(chosen, model.version)
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -80,6 +82,8 @@ class Runtime:
         """End the engines' threads."""
         self._models.stop()
         self._transactions.close()
+        if self.recorder is not None:
+            self.recorder.close()
         if self._traces is not None:
             self._traces.close()
 
