@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +27,7 @@ class Server:
     url: str
     process: subprocess.Popen[bytes]
     log: Path
+    state: Path
 
 
 def free_port() -> int:
@@ -34,14 +36,15 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def start(model: str, log: Path, state: Path, port: int) -> subprocess.Popen[bytes]:
-    """`bentoml serve` as a user types it, with state of its own."""
-    env = os.environ | {
+def start(model: str, log: Path, state: Path, port: int, **more: str) -> subprocess.Popen[bytes]:
+    """`bentoml serve` as a user types it, with state of its own; `more` are MOSS settings."""
+    ours = {
         "MOSS_MODEL": model,
         "MOSS_STATE_FOLDER": str(state),
         "BENTOML_DO_NOT_TRACK": "True",
         "BENTOML_HOME": str(state / "bentoml"),
     }
+    env = os.environ | ours | {f"MOSS_{name.upper()}": value for name, value in more.items()}
     command = [sys.executable, "-m", "bentoml", "serve", "--host", "127.0.0.1", "--port", str(port)]
     with log.open("wb") as out:
         return subprocess.Popen(
@@ -58,21 +61,29 @@ def stop(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
-@pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    folder = tmp_path_factory.mktemp("server")
+@contextmanager
+def serving(folder: Path, **more: str) -> Iterator[Server]:
+    """A server with a tiny bundle, once it is ready; `more` are MOSS settings."""
     port = free_port()
-    url = f"http://127.0.0.1:{port}"
-    process = start(str(tiny_bundle(folder)), folder / "log", folder / "state", port)
+    url, log, state = f"http://127.0.0.1:{port}", folder / "log", folder / "state"
+    process = start(str(tiny_bundle(folder)), log, state, port, **more)
     try:
         deadline = time.monotonic() + START_S
         while not _ready(url):
-            assert process.poll() is None, (folder / "log").read_text()
-            assert time.monotonic() < deadline, (folder / "log").read_text()
+            assert process.poll() is None, log.read_text()
+            assert time.monotonic() < deadline, log.read_text()
             time.sleep(0.2)
-        yield Server(url, process, folder / "log")
+        yield Server(url, process, log, state)
     finally:
         stop(process)
+
+
+@pytest.fixture(scope="session", params=["1", "2"], ids=["1-worker", "2-workers"])
+def server(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
+    with serving(tmp_path_factory.mktemp("server"), workers=request.param) as running:
+        yield running
 
 
 def _ready(url: str) -> bool:
