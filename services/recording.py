@@ -18,7 +18,7 @@ import time
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from starlette.requests import HTTPConnection
 
@@ -26,9 +26,7 @@ from moss_speech.audio import Samples, write_audio
 from moss_speech.settings import Settings
 from moss_speech.storage import fresh_dir
 from services.access.callers import Caller
-
-if TYPE_CHECKING:
-    from services.runtime import ModelInfo
+from services.served import ModelInfo
 
 _log = logging.getLogger(__name__)
 FOLDER = "recordings"
@@ -55,7 +53,7 @@ class RecordedTurn:
     id: str
     session: str
     caller: Caller
-    model: "ModelInfo"
+    model: ModelInfo
     finish: str
     heard: Sound | str | None
     said: Sound | str | None

@@ -21,7 +21,7 @@ from services.recording import (
     purge,
     write_turn,
 )
-from services.runtime import ModelInfo
+from services.served import ModelInfo
 from tests.tiny_bundle import speech_like
 
 CALLER = Caller("key_1", "phone", frozenset({"chat"}), CallerLimits(1, 1, 1))
