@@ -37,12 +37,16 @@ def _fields(record: logging.LogRecord) -> dict[str, Any]:
     return {**bound(), **given}
 
 
+def _shown(value: object) -> object:
+    return value if value is None or isinstance(value, int | float) else redact(str(value))
+
+
 class JsonFormatter(logging.Formatter):
     """One JSON object a line."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """The record's fields; redacted after it is JSON, so no field escapes."""
-        line: dict[str, Any] = {
+        """The record's fields; hidden before they are escaped, as escapes join words."""
+        line: dict[str, object] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "logger": record.name,
@@ -52,7 +56,7 @@ class JsonFormatter(logging.Formatter):
         }
         if record.exc_info:
             line["error"] = self.formatException(record.exc_info)
-        return redact(json.dumps(line, ensure_ascii=False, default=str))
+        return json.dumps({name: _shown(value) for name, value in line.items()})
 
 
 class PlainFormatter(logging.Formatter):
@@ -64,11 +68,11 @@ class PlainFormatter(logging.Formatter):
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
         """The first line, with the fields; a traceback follows it."""
         fields = "".join(f" {name}={value}" for name, value in _fields(record).items())
-        line = super().formatMessage(record) + fields
+        line = redact(super().formatMessage(record) + fields)
         return _CONTROL.sub(lambda m: m[0].encode("unicode_escape").decode(), line)
 
     def format(self, record: logging.LogRecord) -> str:
-        """The whole entry without secrets."""
+        """The whole entry; what follows the first line is a traceback."""
         return redact(super().format(record))
 
 

@@ -22,6 +22,9 @@ _NO_EXPORTER = (
     '`pip install "moss-speech[traces]"`'
 )
 
+_SEND_S = 5
+"""After which a batch that the collector does not take is given up."""
+
 Value = str | int | float
 
 
@@ -72,7 +75,7 @@ class Traces:
         return {"trace": f"{root.get_span_context().trace_id:032x}"}
 
     def close(self) -> None:
-        """Send what waits; at most a few seconds."""
+        """Send what waits or give it up after some seconds."""
         self._provider.shutdown()
 
 
@@ -96,7 +99,8 @@ def open_traces(chosen: Settings, version: str) -> Traces | None:
     from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
     about = {"service.name": "moss-speech", "service.version": version}
-    exporter = OTLPSpanExporter(f"{chosen.otlp_endpoint.rstrip('/')}/v1/traces")
+    endpoint = chosen.otlp_endpoint.rstrip("/") + "/v1/traces"
+    exporter = OTLPSpanExporter(endpoint, timeout=_SEND_S)
     provider = TracerProvider(resource=Resource.create(about))
     provider.add_span_processor(BatchSpanProcessor(exporter))
     return Traces(provider)
