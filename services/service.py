@@ -10,6 +10,7 @@ from fastapi import FastAPI
 from moss_speech.settings import settings
 from services.lag import watch_loop
 from services.logs import configure_logs
+from services.startup import REFUSED, ending_on_failure, expect_failures, reason
 
 _log = logging.getLogger(__name__)
 app = FastAPI(title="MOSS-Speech", docs_url=None, redoc_url=None)
@@ -37,10 +38,11 @@ class MossSpeech:
 
         try:
             verify_bundle(find_model(settings().model).folder)
-        except (ValueError, LookupError, OSError) as error:
-            sys.exit(f"the service cannot start: {error}")
+        except REFUSED as error:
+            sys.exit(reason(error))
         if settings().auth == "open":
             _log.warning("no keys are asked for: whoever reaches the service uses it (MOSS_AUTH)")
+        expect_failures()
 
     def __init__(self) -> None:
         configure_logs(settings().logs)
@@ -49,7 +51,8 @@ class MossSpeech:
         from services.scrape import forget_dead_workers
 
         forget_dead_workers(settings().prometheus_folder)
-        install(app, load_runtime(settings()), settings())
+        with ending_on_failure():
+            install(app, load_runtime(settings()), settings())
 
     @bentoml.on_startup  # type: ignore[untyped-decorator]
     async def watch(self) -> None:

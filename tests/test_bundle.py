@@ -6,6 +6,7 @@ import pytest
 from moss_speech.bundle import Bundle, ModelFolders, write_bundle
 from moss_speech.card import verify_bundle
 from moss_speech.storage import read_json, tree_digest, write_json
+from tests.poison import change_first_tensor, seal, wider, with_nan
 from tests.tiny_bundle import ABOUT, tiny_bundle, tiny_models, tiny_voice
 
 
@@ -57,8 +58,8 @@ def test_truncated_missing_and_altered_files_are_named(copy: Path, name: str) ->
 
 
 def test_foreign_file_is_named(copy: Path) -> None:
-    (copy / "lm" / "extra.bin").write_bytes(b"x")
-    with pytest.raises(ValueError, match=r"lm/extra\.bin does not belong to it"):
+    (copy / "lm" / "extra.txt").write_bytes(b"x")
+    with pytest.raises(ValueError, match=r"lm/extra\.txt does not belong to it"):
         verify_bundle(copy)
 
 
@@ -86,3 +87,74 @@ def test_bundle_without_a_voice_is_refused(tmp_path: Path) -> None:
     models: ModelFolders = tiny_models(tmp_path / "models")
     with pytest.raises(ValueError, match="holds 0 voices"):
         write_bundle(tmp_path / "bundle", models, [], ABOUT)
+
+
+WEIGHTS = (
+    *("lm/model.safetensors", "codec/model.safetensors"),
+    *("codec/flow/model.safetensors", "codec/flow/hift/model.safetensors"),
+)
+
+
+@pytest.mark.parametrize("name", WEIGHTS)
+def test_sealed_weights_that_are_not_finite_are_named(copy: Path, name: str) -> None:
+    tensor = change_first_tensor(copy, name, with_nan)
+    with pytest.raises(ValueError, match=rf"{name}: {tensor} holds NaN or infinite values"):
+        Bundle.open(copy)
+
+
+@pytest.mark.parametrize("name", WEIGHTS)
+def test_sealed_weights_of_another_shape_are_named(copy: Path, name: str) -> None:
+    tensor = change_first_tensor(copy, name, wider)
+    with pytest.raises(ValueError, match=rf"{tensor.removeprefix('encoder.')} has shape"):
+        Bundle.open(copy)
+
+
+@pytest.mark.parametrize("name", WEIGHTS)
+def test_sealed_but_truncated_weights_are_named(copy: Path, name: str) -> None:
+    (copy / name).write_bytes((copy / name).read_bytes()[:-10])
+    seal(copy)
+    with pytest.raises(ValueError, match=name):
+        Bundle.open(copy)
+
+
+@pytest.mark.parametrize(
+    ("part", "key"), [("lm", "intermediate_size"), ("codec/flow", "ffn_width")]
+)
+def test_sealed_config_of_a_huge_network_takes_no_memory(copy: Path, part: str, key: str) -> None:
+    config = read_json(copy / part / "config.json")
+    write_json(copy / part / "config.json", config | {key: 2**40})
+    seal(copy)
+    with pytest.raises(ValueError, match=rf"has shape .* must be .*{2**40}"):
+        Bundle.open(copy)
+
+
+def test_links_and_pickles_are_refused_though_sealed(copy: Path, tmp_path: Path) -> None:
+    (copy / "lm" / "weights.bin").write_bytes(b"x")
+    seal(copy)
+    with pytest.raises(ValueError, match=r"lm/weights\.bin may be a pickle"):
+        verify_bundle(copy)
+    (copy / "lm" / "weights.bin").unlink()
+    (copy / "lm" / "config.json").rename(tmp_path / "elsewhere.json")
+    (copy / "lm" / "config.json").symlink_to(tmp_path / "elsewhere.json")
+    seal(copy)
+    with pytest.raises(ValueError, match=r"lm/config\.json is a link"):
+        verify_bundle(copy)
+    (copy / "lm" / "config.json").unlink()
+    (copy / "lm" / "config.json").symlink_to("/")
+    with pytest.raises(ValueError, match=r"lm/config\.json is a link"):
+        verify_bundle(copy)
+
+
+@pytest.mark.parametrize("name", ["../../elsewhere", "/etc", "..", ""])
+def test_card_cannot_name_a_voice_outside(copy: Path, name: str) -> None:
+    write_json(copy / "card.json", read_json(copy / "card.json") | {"voices": [name]})
+    with pytest.raises(ValueError, match=r"card\.json is no card of a bundle: voices\.0"):
+        Bundle.open(copy)
+
+
+def test_card_cannot_seal_a_file_outside(copy: Path) -> None:
+    card = read_json(copy / "card.json")
+    outside = {"bytes": 1, "sha256": "0" * 64}
+    write_json(copy / "card.json", card | {"files": card["files"] | {"../../etc/passwd": outside}})
+    with pytest.raises(ValueError, match=r"\.\./\.\./etc/passwd is missing"):
+        Bundle.open(copy)

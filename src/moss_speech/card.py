@@ -1,7 +1,7 @@
 """card.json: what a bundle is, and the seal of every file in it; needs no model libraries."""
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError
 
@@ -10,6 +10,8 @@ from moss_speech.params.bundle import Generation
 from moss_speech.storage import file_digest
 
 CARD = "card.json"
+PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
+"""Endings of files that may hold programs."""
 
 
 class Sealed(Params):
@@ -46,7 +48,7 @@ class Card(Params):
 
     format_version: Literal[1]
     about: About
-    voices: list[str]
+    voices: list[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]]
     files: dict[str, Sealed]
 
 
@@ -69,9 +71,22 @@ def read_card(folder: Path) -> Card:
         raise ValueError(f"{path} is no card of a bundle: {field}: {first['msg']}") from None
 
 
+def _refuse_foreign_kinds(folder: Path) -> None:
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder).as_posix()
+        if path.is_symlink():
+            raise ValueError(f"{folder} is damaged: {name} is a link, must be a file of its own")
+        if path.suffix in PICKLES:
+            raise ValueError(f"{folder} is damaged: {name} may be a pickle, which is never opened")
+
+
 def verify_bundle(folder: Path) -> Card:
-    """Check every file against the card; `ValueError` names the first that is not as sealed."""
+    """Check every file against the card; `ValueError` names the first that is not as sealed.
+
+    Links and files that may be pickles are refused even where the card names them.
+    """
     card = read_card(folder)
+    _refuse_foreign_kinds(folder)
     found = files_of(folder)
     for name, sealed in card.files.items():
         if name not in found:

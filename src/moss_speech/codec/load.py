@@ -25,7 +25,7 @@ def load_codec(folder: Path) -> Codec:
     """Read a codec, ours or the published one.
 
     Raises `ValueError` naming a file that is absent or damaged, or a tensor that is absent,
-    unknown or of another shape.
+    unknown, of another shape or not finite.
     """
     for name in ("config.json", WEIGHTS):
         if not (folder / name).is_file():
@@ -73,9 +73,13 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     try:
         with safe_open(path, "pt") as file:
             tensors = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
-            return tensors, file.metadata() or {}
+            header = file.metadata() or {}
     except (SafetensorError, OSError) as error:
         raise ValueError(f"{path} is not readable as safetensors: {error}") from error
+    for name, tensor in tensors.items():
+        if not torch.isfinite(tensor).all():
+            raise ValueError(f"{path}: {name} holds NaN or infinite values")
+    return tensors, header
 
 
 def _fill(module: nn.Module, tensors: dict[str, Tensor], path: Path) -> None:

@@ -1,11 +1,13 @@
 """Decoder and vocoder folders: config.json and model.safetensors under the published names."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import nn
+from torch import Tensor, nn
 
 from moss_speech.decoder.config import (
     FlowConfig,
@@ -21,6 +23,8 @@ from moss_speech.decoder.vocoder.base import Vocoder
 from moss_speech.decoder.vocoder.hift import HiFT
 from moss_speech.decoder.vocoder.vocos import Vocos
 
+N = TypeVar("N", bound=nn.Module)
+
 WEIGHTS = "model.safetensors"
 CAMPPLUS = "campplus.onnx"
 """The released speaker encoder, in the folder of a decoder that is given its vectors."""
@@ -33,16 +37,14 @@ def load_speech_decoder(decoder_folder: Path, vocoder_folder: Path) -> SpeechDec
 
 def load_flow(folder: Path) -> FlowNetwork:
     """Open a decoder folder."""
-    flow = FlowNetwork(read_flow_config(folder))
-    _load_weights(flow, folder)
-    return flow.eval()
+    config = read_flow_config(folder)
+    return _loaded(lambda: FlowNetwork(config), folder).eval()
 
 
 def load_vocoder(folder: Path) -> Vocoder:
     """Open a vocoder folder."""
-    vocoder = new_vocoder(read_vocoder_config(folder))
-    _load_weights(vocoder, folder)
-    return vocoder.eval()
+    config = read_vocoder_config(folder)
+    return _loaded(lambda: new_vocoder(config), folder).eval()
 
 
 def new_vocoder(config: VocosConfig | HiftConfig) -> Vocoder:
@@ -61,18 +63,16 @@ def begin_flow(config: FlowConfig, start: str | None) -> FlowNetwork:
 
     Raises `ValueError` if the folder's tensors are not those that `config` asks for.
     """
-    flow = FlowNetwork(config)
-    if start is not None:
-        _load_weights(flow, Path(start))
-    return flow
+    if start is None:
+        return FlowNetwork(config)
+    return _loaded(lambda: FlowNetwork(config), Path(start))
 
 
 def begin_vocoder(config: VocosConfig | HiftConfig, start: str | None) -> Vocoder:
     """A vocoder to train: new, or that of a vocoder folder, with the same refusal."""
-    vocoder = new_vocoder(config)
-    if start is not None:
-        _load_weights(vocoder, Path(start))
-    return vocoder
+    return (
+        new_vocoder(config) if start is None else _loaded(lambda: new_vocoder(config), Path(start))
+    )
 
 
 def save_network(network: FlowNetwork | Vocoder, folder: Path) -> None:
@@ -82,14 +82,25 @@ def save_network(network: FlowNetwork | Vocoder, folder: Path) -> None:
     write_config(folder, network.config)
 
 
-def _load_weights(network: nn.Module, folder: Path) -> None:
-    path = folder / WEIGHTS
+def _loaded(new: Callable[[], N], folder: Path) -> N:
+    """A network with a folder's weights; they are checked before it takes any memory."""
+    tensors, path = _read(folder / WEIGHTS), str(folder / WEIGHTS)
+    with torch.device("meta"):
+        check_tensors({n: tuple(t.shape) for n, t in tensors.items()}, new(), path)
+    network = new()
+    network.load_state_dict(tensors)
+    return network
+
+
+def _read(path: Path) -> dict[str, Tensor]:
     try:
         tensors = load_file(path)
     except (OSError, SafetensorError) as error:
         raise ValueError(f"{path} is missing or damaged: {error}") from error
-    check_tensors({n: tuple(t.shape) for n, t in tensors.items()}, network, str(path))
-    network.load_state_dict(tensors)
+    for name, tensor in tensors.items():
+        if not torch.isfinite(tensor).all():
+            raise ValueError(f"{path}: {name} holds NaN or infinite values")
+    return tensors
 
 
 def check_tensors(shapes: dict[str, tuple[int, ...]], network: nn.Module, where: str) -> None:

@@ -1,0 +1,42 @@
+"""A start that cannot succeed: one line with the remedy, exit code 1, no worker started again.
+
+The process that supervises the workers starts each one anew that ends. A worker that cannot open
+its model therefore tells the supervisor, by a signal, to end the whole server.
+"""
+
+import atexit
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+REFUSED = (ValueError, LookupError, OSError, RuntimeError, MemoryError)
+"""What is raised for a model or a setting that cannot be used."""
+_FAILED = signal.SIGUSR1
+
+
+def reason(error: BaseException) -> str:
+    """The line that people read."""
+    return f"the service cannot start: {error}"
+
+
+def expect_failures() -> None:
+    """In the supervisor: end with exit code 1 once a worker says that it cannot start."""
+    signal.signal(_FAILED, _end)
+
+
+def _end(*_: object) -> None:
+    atexit.register(os._exit, 1)  # the supervisor itself would end with 0
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+@contextmanager
+def ending_on_failure() -> Iterator[None]:
+    """In a worker: say why it cannot start and end the server."""
+    try:
+        yield
+    except REFUSED as error:
+        print(reason(error), file=sys.stderr, flush=True)
+        os.kill(os.getppid(), _FAILED)
+        os._exit(1)  # an exception would be logged with its traceback
