@@ -5,6 +5,7 @@ import pytest
 
 from moss_speech.bundle import Bundle, ModelFolders, write_bundle
 from moss_speech.card import verify_bundle
+from moss_speech.inference.voices import with_added_voices
 from moss_speech.storage import read_json, tree_digest, write_json
 from tests.poison import change_first_tensor, seal, wider, with_nan
 from tests.tiny_bundle import ABOUT, tiny_bundle, tiny_models, tiny_voice
@@ -83,10 +84,22 @@ def test_parts_that_do_not_fit_leave_nothing_behind(tmp_path: Path) -> None:
     assert sorted(p.name for p in tmp_path.iterdir()) == ["models"]
 
 
-def test_bundle_without_a_voice_is_refused(tmp_path: Path) -> None:
+def test_bundle_without_a_voice_opens_but_cannot_answer(tmp_path: Path) -> None:
     models: ModelFolders = tiny_models(tmp_path / "models")
-    with pytest.raises(ValueError, match="holds 0 voices"):
-        write_bundle(tmp_path / "bundle", models, [], ABOUT)
+    write_bundle(tmp_path / "bundle", models, [], ABOUT)
+    opened = Bundle.open(tmp_path / "bundle")
+    with pytest.raises(ValueError, match=r"has no voice, .* `moss-speech voice add NAME"):
+        with_added_voices(opened, tmp_path / "voices")
+
+
+def test_linked_bundle_shares_its_files_and_equals_a_copied_one(tmp_path: Path) -> None:
+    models, voice = tiny_models(tmp_path / "models"), "assistant"
+    for name in ("linked", "copied"):
+        write_bundle(tmp_path / name, models, [tiny_voice(models, voice)], ABOUT, name == "linked")
+    assert tree_digest(tmp_path / "linked") == tree_digest(tmp_path / "copied")
+    weights = "lm/model.safetensors"
+    assert (tmp_path / "linked" / weights).samefile(models.lm / "model.safetensors")
+    assert not (tmp_path / "copied" / weights).samefile(models.lm / "model.safetensors")
 
 
 WEIGHTS = (

@@ -22,7 +22,7 @@ from moss_speech.licence import PATTERNS
 from moss_speech.lm.load import load_lm
 from moss_speech.lm.model import LayerSplitLM
 from moss_speech.lm.tokenizer import COMPANIONS, TextTokenizer, load_tokenizer
-from moss_speech.storage import file_digest, fresh_dir, write_json
+from moss_speech.storage import file_digest, fresh_dir, link_or_copy, write_json
 
 _LM, _CODEC, FLOW = Path("lm"), Path("codec"), Path("codec/flow")
 _VOCODER, _VOICES = Path("codec/flow/hift"), Path("voices")
@@ -105,26 +105,31 @@ def _speech_parts(folder: Path, card: Card) -> SpeechParts:
             f"{folder}: the decoder was trained on codec {flow.codec_digest[:12]!r}, "
             f"the codec is {codec.digest[:12]!r}"
         )
-    if not card.voices:
-        raise ValueError(f"{folder} holds 0 voices, must hold at least 1")
     voices = {name: load_voice(folder / _VOICES / name, flow) for name in card.voices}
     return SpeechParts(codec, decoder, voices)
 
 
-def _copy_model(source: Path, target: Path) -> None:
+def _take_model(source: Path, target: Path, link: bool) -> None:
     target.mkdir(parents=True, exist_ok=True)
+    take = link_or_copy if link else shutil.copyfile
     for pattern in _KEPT:
         for path in sorted(source.glob(pattern)):
-            shutil.copyfile(path, target / path.name)
+            take(path, target / path.name)
 
 
-def write_bundle(out: Path, models: ModelFolders, voices: list[Voice], about: About) -> None:
-    """Write a bundle and open it; it appears under its name only if it opened."""
+def write_bundle(
+    out: Path, models: ModelFolders, voices: list[Voice], about: About, link: bool = False
+) -> None:
+    """Write a bundle and open it; it appears under its name only if it opened.
+
+    With `link` it shares the files of `models` where the file system can, so that large weights
+    are stored once; whoever changes those files then damages it.
+    """
     with fresh_dir(out) as folder:
-        _copy_model(models.lm, folder / _LM)
-        _copy_model(models.codec, folder / _CODEC)
-        _copy_model(models.decoder, folder / FLOW)
-        _copy_model(models.vocoder, folder / _VOCODER)
+        _take_model(models.lm, folder / _LM, link)
+        _take_model(models.codec, folder / _CODEC, link)
+        _take_model(models.decoder, folder / FLOW, link)
+        _take_model(models.vocoder, folder / _VOCODER, link)
         for voice in voices:
             save_voice(voice, folder / _VOICES / voice.name)
         files = {

@@ -38,7 +38,11 @@ class Settings(BaseSettings):
     parent_run: str | None = None
     """MLflow run that the runs of stages are filed under; the flow sets it."""
     model: str = "models:/moss-speech@champion"
-    """What the service loads: a registry address or a bundle folder."""
+    """What the service loads: a registry address, a bundle or a released language model."""
+    codec: Path | None = None
+    """The codec's folder beside a released language model, as released or as imported."""
+    accept_unlicensed: bool = False
+    """True: a released model has no licence file, and whoever set this answers for using it."""
     threads: int = Field(default=1, ge=1)
     """CPU threads that an answer is computed with; small models are fastest with one."""
     compiler: Literal["inductor", "aot_eager"] | None = None

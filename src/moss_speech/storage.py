@@ -22,6 +22,15 @@ def _fsync(path: Path) -> None:
         os.close(descriptor)
 
 
+def link_or_copy(source: Path, target: Path) -> None:
+    """Give a file a second name; a copy where the file system cannot. Links are followed."""
+    source = source.resolve()
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
+
+
 def require_new(target: Path) -> None:
     """Raise `ValueError` for a folder that holds something."""
     if target.exists() and any(target.iterdir()):

@@ -9,20 +9,17 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from moss_speech.audio import SPEAKING
 from moss_speech.cli import app
 from moss_speech.codec.config import PUBLISHED_CODEC
-from moss_speech.codec.encoder import Encoder
-from moss_speech.codec.load import load_codec, save_codec
-from moss_speech.decoder.config import FlowConfig, vocoder_config
-from moss_speech.decoder.convert import PUBLISHED_SHAPES, Shapes, convert_flow, convert_vocoder
-from moss_speech.decoder.flow.network import FlowNetwork
-from moss_speech.decoder.load import load_flow, load_speech_decoder, load_vocoder, new_vocoder
+from moss_speech.codec.load import load_codec
+from moss_speech.decoder.convert import PUBLISHED_SHAPES, convert_flow, convert_vocoder
+from moss_speech.decoder.load import load_flow, load_speech_decoder, load_vocoder
 from moss_speech.params.base import load_section
 from moss_speech.params.decoder import TrainDecoder, TrainVocoder
 from moss_speech.storage import read_json, tree_digest, write_json
 from tests.codec.small import small_encoder
-from tests.decoder.networks import flow_network, flow_shape, hift, hift_shape
+from tests.decoder.networks import flow_network, hift
+from tests.decoder.released_folder import SMALL, write_released
 from tests.workspace import ROOT
 
 FLOW = flow_network(speaker="given", speaker_width=12, embedding_rows=80)
@@ -99,29 +96,6 @@ def test_published_sizes_are_those_of_the_paper_preset():
     file = ROOT / "presets" / "paper.yaml"
     assert load_section(file, "train_vocoder", TrainVocoder).model == PUBLISHED_SHAPES.hift
     assert load_section(file, "train_decoder", TrainDecoder).model == PUBLISHED_SHAPES.flow
-
-
-def write_released(folder: Path, encoder: Encoder, shapes: Shapes, n_codes: int) -> None:
-    """A released codec folder with random weights."""
-    (folder / "flow").mkdir(parents=True)
-    save_codec(folder, encoder, None)
-    (folder / "LICENSE").write_text("free")
-    config = FlowConfig(
-        **shapes.flow.model_dump(), n_codes=n_codes, codec_digest="", format=SPEAKING
-    )
-    for i, name in enumerate(("flow", "flow-chunk-5", "flow-chunk-25")):
-        torch.manual_seed(i)
-        extra = {"epoch": 1, "step": 2} if i else {}
-        torch.save(FlowNetwork(config).state_dict() | extra, folder / "flow" / f"{name}.pt")
-    vocoder = new_vocoder(vocoder_config(shapes.hift, SPEAKING))
-    torch.save(vocoder.state_dict(), folder / "flow" / "hift.pt")
-    (folder / "flow" / "campplus.onnx").write_bytes(b"speaker network")
-    (folder / "flow" / "config.yaml").write_text("flow: !new:os.system [exit]\n")
-
-
-SMALL = Shapes(
-    flow=flow_shape(speaker="given", speaker_width=12, embedding_rows=80), hift=hift_shape()
-)
 
 
 @pytest.fixture(scope="module")

@@ -60,7 +60,7 @@ def _folders(model: str) -> tuple[Path, Path]:
     """A registered or plain bundle and its language model; twice the same if it is one alone."""
     from moss_speech.registry.fetch import fetch_model
 
-    folder = fetch_model(model)
+    folder = Path(model) if Path(model).is_dir() else fetch_model(model)
     return folder, folder / "lm" if (folder / "lm").is_dir() else folder
 
 

@@ -57,14 +57,22 @@ def fitted(voice: Voice, codec: Codec, config: FlowConfig) -> Voice:
 
 
 def with_added_voices(parts: P, folder: Path) -> P:
-    """The model with all added voices that it can speak with; its own voices keep their names."""
+    """The model with all added voices that it can speak with; its own voices keep their names.
+
+    Raises `ValueError` if there is none at all, which only a released model's bundle allows.
+    """
     config = parts.decoder.flow.config
     added = {
         name: fitted(voice, parts.codec, config)
         for name, voice in added_voices(folder).items()
         if name not in parts.voices and speaks(voice, config)
     }
-    return replace(parts, voices=parts.voices | added)
+    if not (voices := parts.voices | added):
+        raise ValueError(
+            f"the model has no voice, and {folder} holds none for it: "
+            "`moss-speech voice add NAME RECORDING` adds one"
+        )
+    return replace(parts, voices=voices)
 
 
 def choose_voice(parts: SpeechParts, name: str | None) -> Voice:
