@@ -34,6 +34,7 @@ class Item:
     codes: tuple[int, ...] = ()
     audio: bytes = b""
     """In the wire format in which it was heard or said; empty if it is not kept any more."""
+    bytes_per_ms: int = 0
     status: Status = "completed"
 
     @property
@@ -65,9 +66,10 @@ class Item:
         }
 
 
-def item_of(new: NewItem, codes: tuple[int, ...] = (), audio: bytes = b"") -> Item:
+def item_of(new: NewItem, codes: tuple[int, ...] = ()) -> Item:
     """The item that a client wrote; its recordings come as codes."""
     texts = [part.text for part in new.content if part.text is not None]
+    audio = b"".join(part.audio or b"" for part in new.content)
     return Item(new.id or new_id("item"), new.role, new.content[0].type, texts, codes, audio)
 
 
