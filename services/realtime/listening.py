@@ -31,6 +31,8 @@ class Commit:
 
     event_id: str | None
     then: Callable[[Heard], None]
+    aside: bool = False
+    """Whether it is a recording that the client wrote into the conversation."""
 
 
 class Listening:
@@ -80,9 +82,6 @@ class Listening:
         check_audio(data, wire, "audio", MAX_APPEND_S)
         self._append_id = event_id
         self._has_audio = self._has_audio or bool(data)
-        self._hear(data, wire)
-
-    def _hear(self, data: bytes, wire: WireFormat) -> None:
         if data:
             self._tape.push(data)
             self._talk.hear(wire.read(data))
@@ -112,11 +111,10 @@ class Listening:
             reason = "the input audio buffer holds a turn; commit or clear it before adding audio"
             raise invalid(reason, "item.content[0].audio", "input_audio_buffer_not_empty")
         self._aside_ms += len(data) // wire.bytes_per_ms
-        self._commit = Commit(event_id, then)
+        self._commit = Commit(event_id, then, aside=True)
+        self._tape.push(data)
         self._talk.listen(wire.rate_hz, None)
-        self._hear(data, wire)
-        self._talk.commit()
-        self._listen()
+        self._talk.hear_whole(wire.read(data))
 
     def started(self, event: SpeechStarted) -> None:
         """The user began to speak."""
@@ -131,21 +129,25 @@ class Listening:
     def heard(self, event: Heard) -> Item | None:
         """The item of a turn that voice activity ended; None if a commit did."""
         if self._commit is not None and not self._stopped:
-            commit, self._commit = self._commit, None
-            commit.then(event)
+            self._committed(self._commit).then(event)
             return None
         item_id, self._speaking, self._stopped = self._speaking or new_id("item"), None, False
         self._has_audio = False
         return self._join(item_id, event)
 
+    def _committed(self, commit: Commit) -> Commit:
+        self._commit = None
+        if commit.aside:
+            self._listen()
+        return commit
+
     def refused(self, event: Refused) -> None:
         """Audio or a turn cannot be used."""
         cause = self._append_id
+        if self._commit is not None and (self._commit.aside or event.what == "commit"):
+            cause = self._committed(self._commit).event_id
         if event.what == "commit":
-            cause = None
-            if self._commit is not None and not self._stopped:
-                cause, self._commit = self._commit.event_id, None
-            self._speaking, self._stopped, self._has_audio = None, False, False
+            self._speaking, self._has_audio = None, False
         self._tell(told.error(refusal(event), cause))
 
     def idle(self, timeout_ms: int) -> None:

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import replace
 
 from moss_speech.inference.turns import AudioDelta, Finished, Reply, TextDelta, Usage
 from services.errors import ApiError, invalid
@@ -56,6 +55,11 @@ class Replying:
         """Whether the engine owes the end of an answer that was cut off."""
         return self._response is not None and self._response.ending
 
+    @property
+    def unpaid_tokens(self) -> int:
+        """Codes of the answer under way whose sound went out."""
+        return 0 if self._response is None else self._response.n_codes
+
     def usual_order(self) -> Order:
         """An answer as the session's settings say."""
         return Order(self.config.answering, model_metadata(self._talk), joins=True)
@@ -75,12 +79,16 @@ class Replying:
         how, engine = order.answering, self._talk.engine
         chosen = self._conversation.items if items is None else items
         turns = turns_of(chosen, how.output, how.instructions)
-        wish = self._talk.wish(how.output, max_rows=how.max_rows, voice=how.voice)
-        drop = self.config.truncation == "auto"
+        wish = self._talk.wish(
+            how.output,
+            max_rows=how.max_rows,
+            voice=how.voice,
+            drop_oldest=self.config.truncation == "auto",
+        )
         self._response = Response(order, self._conversation, self._tell, engine.sample_rate_hz)
         self.idle_at_s = None
         self._response.begin()
-        self._talk.respond(turns, replace(wish, drop_oldest=drop))
+        self._talk.respond(turns, wish)
         self._on_answer(self._response)
 
     def answer_turn(self) -> None:

@@ -90,6 +90,11 @@ class Response:
         """Length of the sound that went out."""
         return self.n_samples * 1000 // self.sample_rate_hz
 
+    @property
+    def n_codes(self) -> int:
+        """Codes whose sound went out, the last one perhaps in part."""
+        return -(-self.n_samples * 1000 // (self.sample_rate_hz * CODE_MS))
+
     def begin(self) -> None:
         """Announce the answer."""
         self.tell(told.response("created", self._resource("in_progress", None)))
@@ -138,8 +143,7 @@ class Response:
     def _end_item(self, reply: Reply) -> None:
         if self.spoken and not self.ending:
             self.say(reply.audio[:0], last=True)
-        heard_codes = -(-self.n_samples * 1000 // (self.sample_rate_hz * CODE_MS))
-        self._item.codes = reply.codes[:heard_codes]
+        self._item.codes = reply.codes[: self.n_codes]
         self._item.audio, self._item.texts = bytes(self._sound), [] if self.spoken else [self._text]
         whole = reply.finish == "stop" and not self.ending
         self._item.status = "completed" if whole else "incomplete"

@@ -137,6 +137,11 @@ class Session:
         self._replying.fail(response, error)
         self._settle()
 
+    @property
+    def unpaid_tokens(self) -> int:
+        """Tokens of an answer that is not over, as far as they were heard."""
+        return self._replying.unpaid_tokens
+
     def _settle(self) -> None:
         if self._replying.ending or self._listening.waiting:
             self.calm.clear()

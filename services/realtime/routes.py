@@ -1,0 +1,59 @@
+"""WS /v1/realtime: who may come in, and how one is turned away."""
+
+from contextlib import closing
+
+from fastapi import APIRouter, WebSocket
+
+from moss_speech.settings import settings
+from services.errors import ApiError, answer_api_error
+from services.realtime.connection import Connection
+from services.realtime.conversation import new_id
+from services.realtime.told import error as told_error
+from services.runtime import ModelInfo, Runtime
+
+router = APIRouter()
+PROTOCOL = "realtime"
+_TRY_AGAIN, _NOT_ALLOWED = 1013, 1008
+
+
+def _check_model(asked: str | None, model: ModelInfo) -> None:
+    names = (model.name, f"{model.name}:{model.version}")
+    if asked is not None and asked not in names:
+        reason = f"this model does not exist here; it is {' or '.join(names)}"
+        raise ApiError(404, reason, code="model_not_found", param="model")
+
+
+async def _turn_away(websocket: WebSocket, error: ApiError) -> None:
+    """Refuse the handshake with the error's HTTP answer.
+
+    A page cannot read that; it offers the subprotocol, so it is let in to be told, and sent away.
+    """
+    if PROTOCOL not in websocket.scope["subprotocols"]:
+        await websocket.send_denial_response(await answer_api_error(websocket, error))
+        return
+    websocket.app.state.runtime.metrics.refused(error.code)
+    await websocket.accept(PROTOCOL)
+    await websocket.send_json({"event_id": new_id("event"), **told_error(error, None)})
+    await websocket.close(_NOT_ALLOWED if error.retry_after_s is None else _TRY_AGAIN)
+
+
+@router.websocket("/v1/realtime")
+async def realtime(websocket: WebSocket) -> None:
+    """One live conversation."""
+    runtime: Runtime = websocket.app.state.runtime
+    limits = settings()
+    try:
+        caller = await runtime.access.caller(websocket, "realtime")
+        _check_model(websocket.query_params.get("model"), runtime.model)
+        with closing(await runtime.open(caller)) as talk:
+            offered = websocket.scope["subprotocols"]
+            await websocket.accept(PROTOCOL if PROTOCOL in offered else None)
+            connection = Connection(
+                websocket, talk, caller, runtime.access, runtime.metrics,
+                max_session_s=limits.session_s,
+                max_idle_s=limits.session_idle_s,
+                max_unsent_bytes=limits.max_unsent_kib * 1024,
+            )  # fmt: skip
+            await connection.run()
+    except ApiError as error:
+        await _turn_away(websocket, error)
