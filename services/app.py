@@ -1,7 +1,4 @@
-"""The HTTP application: routes, the web page, the limit on request bodies.
-
-The live conversation, WS /v1/realtime, will be one more router here.
-"""
+"""The HTTP application: routes, the web page, the limit on request bodies."""
 
 from pathlib import Path
 from typing import Any
@@ -18,6 +15,7 @@ from services.access import routes
 from services.access.origins import OriginCheck
 from services.access.rate_headers import RATE_HEADERS, RateHeaders
 from services.errors import ApiError, answer_api_error
+from services.realtime import routes as realtime
 from services.requests import Requests
 from services.runtime import Runtime
 
@@ -117,4 +115,5 @@ def install(app: FastAPI, runtime: Runtime, chosen: Settings) -> None:
     app.include_router(chat.router)
     app.include_router(routes.router)
     app.include_router(scrape.router)
+    app.include_router(realtime.router)
     app.mount("/web", StaticFiles(directory=WEB), name="web")
