@@ -85,6 +85,12 @@ class Settings(BaseSettings):
     """Where the service sends traces, by OTLP over HTTP; default: nowhere."""
     prometheus_folder: Path | None = Field(None, validation_alias="PROMETHEUS_MULTIPROC_DIR")
     """Where the workers of a service keep their figures; BentoML names it."""
+    session_s: float = Field(default=3600, gt=0)
+    """Longest live session."""
+    session_idle_s: float = Field(default=600, gt=0)
+    """A live session whose client has sent nothing for so long is closed."""
+    max_unsent_kib: int = Field(default=8192, ge=64)
+    """Events that wait for a slow reader of a live session; above that it is disconnected."""
     device: Literal["cpu", "cuda"] = "cpu"
     """Where models are trained and served."""
     devices: int = Field(default=1, ge=1)
