@@ -30,7 +30,7 @@ def _without_tools(value: Any) -> Any:
     return value
 
 
-RowLimit = Annotated[int | None, BeforeValidator(_row_limit), Field(ge=1, le=4096)]
+RowLimit = Annotated[Annotated[int, Field(ge=1, le=4096)] | None, BeforeValidator(_row_limit)]
 """Rows of an answer; None, or 'inf' on the wire, is as many as the model makes."""
 Voice = Annotated[str, BeforeValidator(_voice_name)]
 ToolChoice = Annotated[str | None, BeforeValidator(_without_tools)]
