@@ -48,7 +48,7 @@ class Facts:
 class ScriptedTalk:
     """Notes the calls; what follows from them is the test's."""
 
-    info: ModelInfo = ModelInfo("moss-speech", "7", "cd" * 32)
+    info: ModelInfo = field(default_factory=lambda: ModelInfo("moss-speech", "7", "cd" * 32))
     engine: Any = field(default_factory=Facts)
     calls: list[str] = field(default_factory=list)
     listening: tuple[int, Detection | None] | None = None

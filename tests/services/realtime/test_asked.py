@@ -218,7 +218,7 @@ EVENTS: list[tuple[str, dict[str, Any], str | None, str]] = [
         "response.audio.output.voice",
         "unknown_voice",
     ),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("kind", "fields", "param", "code"), EVENTS)
@@ -282,7 +282,12 @@ JSON = st.recursive(
     max_leaves=10,
 )
 NAMES = ["type", "session", "item", "response", "audio", "item_id", "audio_end_ms", "event_id"]
-KINDS = ["session.update", "input_audio_buffer.append", "conversation.item.create", "response.create"]  # fmt: skip
+KINDS = [
+    "session.update",
+    "input_audio_buffer.append",
+    "conversation.item.create",
+    "response.create",
+]
 
 
 @given(st.sampled_from(KINDS), st.dictionaries(st.sampled_from(NAMES), JSON))

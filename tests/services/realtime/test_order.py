@@ -43,8 +43,10 @@ def test_session_begins_with_its_effective_settings() -> None:
     assert session["model"] == "moss-speech"
     assert session["audio"]["input"]["turn_detection"]["type"] == "server_vad"
     assert session["audio"]["output"] == {
-        "format": {"type": "audio/pcm", "rate": 24000}, "voice": "assistant", "speed": 1.0,
-    }  # fmt: skip
+        "format": {"type": "audio/pcm", "rate": 24000},
+        "voice": "assistant",
+        "speed": 1.0,
+    }
     assert session["output_modalities"] == ["audio"]
 
 
@@ -172,7 +174,9 @@ def test_answer_that_is_cancelled_before_its_first_sound_has_no_item() -> None:
 
 def test_without_interruption_the_next_answer_waits_for_the_first() -> None:
     stage = Stage()
-    stage.update(audio={"input": {"turn_detection": {"type": "server_vad", "interrupt_response": False}}})  # fmt: skip
+    stage.update(
+        audio={"input": {"turn_detection": {"type": "server_vad", "interrupt_response": False}}}
+    )
     speak(stage)
     stage.happen(sound(1))
     assert "response.created" not in types(speak(stage, (4,)))
@@ -183,7 +187,9 @@ def test_without_interruption_the_next_answer_waits_for_the_first() -> None:
 
 def test_without_create_response_turns_are_only_kept() -> None:
     stage = Stage()
-    stage.update(audio={"input": {"turn_detection": {"type": "server_vad", "create_response": False}}})  # fmt: skip
+    stage.update(
+        audio={"input": {"turn_detection": {"type": "server_vad", "create_response": False}}}
+    )
     assert types(speak(stage))[-1] == "conversation.item.done"
     assert "respond" not in stage.talk.calls
     assert types(stage.ask("response.create")) == ["response.created"]
@@ -251,7 +257,11 @@ def test_answer_that_the_engine_refuses_has_failed() -> None:
 def test_answer_out_of_band_joins_nothing_and_is_not_interrupted() -> None:
     stage = Stage()
     user_id = stage.say_hello()
-    item = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "sum up"}]}  # fmt: skip
+    item = {
+        "type": "message",
+        "role": "user",
+        "content": [{"type": "input_text", "text": "sum up"}],
+    }
     [created] = stage.ask(
         "response.create",
         response={
@@ -315,7 +325,12 @@ def test_items_are_put_where_the_client_says() -> None:
 
 def test_recording_in_an_item_is_heard_by_way_of_the_buffer() -> None:
     stage = Stage()
-    item = {"type": "message", "role": "user", "id": "mine", "content": [{"type": "input_audio", "audio": SECOND}]}  # fmt: skip
+    item = {
+        "type": "message",
+        "role": "user",
+        "id": "mine",
+        "content": [{"type": "input_audio", "audio": SECOND}],
+    }
     assert stage.ask("conversation.item.create", item=item) == []
     assert stage.talk.calls == ["hear_whole"]
     assert stage.talk.listening == (24000, None)
@@ -353,8 +368,10 @@ def test_silence_after_an_answer_gets_another_one() -> None:
     stage.session.tick()
     events = stage.told()
     assert types(events) == [
-        "input_audio_buffer.timeout_triggered", *COMMITTED, "response.created",
-    ]  # fmt: skip
+        "input_audio_buffer.timeout_triggered",
+        *COMMITTED,
+        "response.created",
+    ]
     assert events[0]["audio_end_ms"] == 1000
     stage.session.tick()
     assert stage.told() == []
