@@ -10,10 +10,12 @@ from fastapi import WebSocket
 from moss_speech.inference.turns import Usage
 from services.access import Access, Caller
 from services.errors import ApiError, invalid
+from services.ids import bind
 from services.metrics import Metrics
 from services.realtime import told
 from services.realtime.asked import Asked, EventError, read_event
-from services.realtime.outbox import EndingError, Outbox
+from services.realtime.conversation import new_id
+from services.realtime.outbox import EndingError, Outbox, SlowClientError
 from services.realtime.response import Response
 from services.realtime.session import Session
 from services.realtime.told import Event
@@ -53,6 +55,7 @@ class Connection:
 
     async def run(self) -> None:
         """Converse until the client leaves or a limit is reached; every way out pays and closes."""
+        bind(session=new_id("sess"))
         ending = _broken()
         try:
             await self._converse()
@@ -63,6 +66,8 @@ class Connection:
         finally:
             self._unpaid_tokens += self._session.unpaid_tokens
             await asyncio.shield(self._pay())
+        if isinstance(ending, SlowClientError):
+            self._metrics.slow_client()
         await self._close(ending)
 
     async def _converse(self) -> None:

@@ -17,6 +17,10 @@ class EndingError(Exception):
         """No close code: the client is gone."""
 
 
+class SlowClientError(EndingError):
+    """The client does not read what it is told."""
+
+
 class Outbox:
     """Events as JSON, in order, each with an id of its own."""
 
@@ -25,7 +29,7 @@ class Outbox:
         self._queue: asyncio.Queue[str] = asyncio.Queue()
 
     def put(self, event: Event) -> None:
-        """Add an event; `EndingError` if the client reads too slowly."""
+        """Add an event; `SlowClientError` if the client reads too slowly."""
         whole = {"event_id": new_id("event"), **event}
         text = json.dumps(whole, ensure_ascii=False, separators=(",", ":"))
         self._n_bytes += len(text)
@@ -33,7 +37,7 @@ class Outbox:
         if self._n_bytes > self._max_bytes:
             reason = f"{self._n_bytes} bytes wait to be read, at most {self._max_bytes} may"
             self._queue, self._n_bytes = asyncio.Queue(), 0
-            raise EndingError(1008, ApiError(400, reason, code="slow_client"))
+            raise SlowClientError(1008, ApiError(400, reason, code="slow_client"))
 
     @property
     def empty(self) -> bool:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from moss_speech.inference.turns import AudioDelta, Finished, Reply, TextDelta, Usage
 from services.errors import ApiError, invalid
+from services.ids import bind
 from services.realtime.config import Config
 from services.realtime.conversation import Conversation, Item, turns_of
 from services.realtime.response import Cancelled, Order, Response
@@ -87,6 +88,7 @@ class Replying:
         )
         self._response = Response(order, self._conversation, self._tell, engine.sample_rate_hz)
         self.idle_at_s = None
+        bind(response=self._response.id)
         self._response.begin()
         self._talk.respond(turns, wish)
         self._on_answer(self._response)

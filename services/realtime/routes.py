@@ -9,7 +9,8 @@ from services.errors import ApiError, answer_api_error
 from services.realtime.connection import Connection
 from services.realtime.conversation import new_id
 from services.realtime.told import error as told_error
-from services.runtime import ModelInfo, Runtime
+from services.runtime import Runtime
+from services.served import ModelInfo
 
 router = APIRouter()
 PROTOCOL = "realtime"

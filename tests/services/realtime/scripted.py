@@ -28,7 +28,7 @@ from services.realtime.asked import EventError, read_event
 from services.realtime.outbox import Outbox
 from services.realtime.response import Response
 from services.realtime.session import Session
-from services.runtime import ModelInfo
+from services.served import ModelInfo
 from tests.services.realtime.checked import checked
 
 CODE_SAMPLES = 1920
