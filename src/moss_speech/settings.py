@@ -10,6 +10,8 @@ from typing import Annotated, Literal
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+MarkKind = Literal["none", "metadata", "audible"]
+
 
 def find_root(start: Path) -> Path:
     """The nearest folder at or above `start` that holds a dvc.yaml, else `start` itself."""
@@ -91,6 +93,8 @@ class Settings(BaseSettings):
     """A live session whose client has sent nothing for so long is closed."""
     max_unsent_kib: int = Field(default=8192, ge=64)
     """Events that wait for a slow reader of a live session; above that it is disconnected."""
+    mark: MarkKind = "metadata"
+    """How the service marks spoken answers as synthetic; audible adds a sting to the metadata."""
     device: Literal["cpu", "cuda"] = "cpu"
     """Where models are trained and served."""
     devices: int = Field(default=1, ge=1)
