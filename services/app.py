@@ -3,19 +3,25 @@
 from pathlib import Path
 from typing import Any
 
-from fastapi import APIRouter, FastAPI, Request
+from fastapi import APIRouter, FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import FileResponse
 from fastapi.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from moss_speech.settings import Settings
-from services import chat, scrape
+from services import chat, models, scrape, speech, transcriptions
 from services.access import routes
 from services.access.origins import OriginCheck
 from services.access.rate_headers import RATE_HEADERS, RateHeaders
-from services.errors import ApiError, answer_api_error
+from services.audio_protocol import SpeechRequest, TranscriptionRequest
+from services.errors import ApiError
+from services.mark import HEADER
+from services.models import MODEL_HEADERS
+from services.openapi import describe
+from services.protocol import ChatRequest
 from services.realtime import routes as realtime
+from services.refusals import install_refusals
 from services.requests import Requests
 from services.runtime import Runtime
 
@@ -33,44 +39,11 @@ PAGE_HEADERS = {
 CORS: dict[str, Any] = {
     "allow_methods": ["GET", "POST", "DELETE"],
     "allow_headers": ["*"],
-    "expose_headers": ["retry-after", *RATE_HEADERS],
+    "expose_headers": ["retry-after", HEADER, *MODEL_HEADERS, *RATE_HEADERS],
 }
 """What pages of MOSS_ORIGINS may send and read."""
 
 router = APIRouter()
-
-
-def model_card(runtime: Runtime) -> dict[str, Any]:
-    """One entry of GET /v1/models, with what a client must know to speak with the model."""
-    engine, model = runtime.engine, runtime.model
-    return {
-        "id": model.name,
-        "object": "model",
-        "created": 0,
-        "owned_by": "moss-speech",
-        "version": model.version,
-        "digest": model.digest,
-        "voices": list(engine.voices),
-        "sample_rate_hz": engine.sample_rate_hz,
-        "question_s": [engine.limits.min_s, engine.limits.max_s],
-        "lineage": engine.lineage,
-    }
-
-
-@router.get("/v1/models")
-async def list_models(http: Request) -> dict[str, Any]:
-    """The one model that is served."""
-    return {"object": "list", "data": [model_card(http.app.state.runtime)]}
-
-
-@router.get("/v1/models/{name}")
-async def retrieve_model(name: str, http: Request) -> dict[str, Any]:
-    """The model by its id."""
-    runtime: Runtime = http.app.state.runtime
-    if name != runtime.model.name:
-        reason = f"the model {name!r} does not exist here; it is {runtime.model.name}"
-        raise ApiError(404, reason, code="model_not_found", param="model")
-    return model_card(runtime)
 
 
 @router.get("/", include_in_schema=False)
@@ -104,16 +77,15 @@ class BodyLimit:
 def install(app: FastAPI, runtime: Runtime, chosen: Settings) -> None:
     """Make an empty application answer with a runtime."""
     app.state.runtime = runtime
-    app.add_exception_handler(ApiError, answer_api_error)
     app.add_middleware(BodyLimit, max_bytes=MAX_BODY_BYTES)
     app.add_middleware(RateHeaders)
     app.add_middleware(OriginCheck, allowed=chosen.origins, is_open=chosen.auth == "open")
     if chosen.origins:
         app.add_middleware(CORSMiddleware, allow_origins=chosen.origins, **CORS)
     app.add_middleware(Requests, count=runtime.metrics.request)
+    for part in (models, chat, speech, transcriptions, routes, realtime, scrape):
+        app.include_router(part.router)
     app.include_router(router)
-    app.include_router(chat.router)
-    app.include_router(routes.router)
-    app.include_router(scrape.router)
-    app.include_router(realtime.router)
     app.mount("/web", StaticFiles(directory=WEB), name="web")
+    install_refusals(app)
+    describe(app, [ChatRequest, SpeechRequest, TranscriptionRequest])

@@ -1,11 +1,12 @@
 """Errors of the HTTP interface, in OpenAI's shape: `{"error": {message, type, param, code}}`."""
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Literal
 
 from fastapi.responses import JSONResponse
 from pydantic import ValidationError
 from starlette.requests import HTTPConnection
+from typing_extensions import TypedDict
 
 from moss_speech.inference.turns import QuestionError
 
@@ -17,6 +18,21 @@ ErrorType = Literal[
     "overloaded_error",
     "server_error",
 ]
+
+
+class ErrorDetail(TypedDict):
+    """What went wrong, for people and for programs."""
+
+    message: str
+    type: ErrorType
+    param: str | None
+    code: str
+
+
+class ErrorBody(TypedDict):
+    """The body of every answer that is an error."""
+
+    error: ErrorDetail
 
 
 class ApiError(Exception):
@@ -36,10 +52,16 @@ class ApiError(Exception):
         self.status, self.code, self.param, self.kind = status, code, param, kind
         self.retry_after_s = retry_after_s
 
-    def body(self) -> dict[str, Any]:
+    def body(self) -> ErrorBody:
         """The JSON body of the answer."""
-        error = {"message": str(self), "type": self.kind, "param": self.param, "code": self.code}
-        return {"error": error}
+        return {
+            "error": {
+                "message": str(self),
+                "type": self.kind,
+                "param": self.param,
+                "code": self.code,
+            }
+        }
 
 
 def invalid(message: str, param: str | None, code: str = "invalid_value") -> ApiError:
@@ -52,9 +74,15 @@ def overloaded(message: str, retry_after_s: int, code: str = "overloaded") -> Ap
     return ApiError(503, message, code=code, kind="overloaded_error", retry_after_s=retry_after_s)
 
 
-def refused_question(error: QuestionError) -> ApiError:
+def refused_question(error: QuestionError, param: str | None) -> ApiError:
     """A 400 for a question that the engine refuses, with the engine's code and reason."""
-    return invalid(str(error), "messages", error.code)
+    return invalid(str(error), param, error.code)
+
+
+def failed() -> ApiError:
+    """A 500 that says nothing about the inside."""
+    reason = "the server failed to answer; its log says why"
+    return ApiError(500, reason, code="server_failed", kind="server_error")
 
 
 def _field(location: Sequence[int | str]) -> str:

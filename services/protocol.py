@@ -6,9 +6,21 @@ something this model does not have are refused by a range of their own; unknown 
 
 import base64
 import binascii
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    WithJsonSchema,
+    model_validator,
+)
+
+from moss_speech.inference.turns import Output
+from services.errors import refused_fields
+from services.sound import Kind
 
 
 def _decode_base64(value: Any) -> bytes:
@@ -20,7 +32,11 @@ def _decode_base64(value: Any) -> bytes:
         raise ValueError("must be strict base64 (RFC 4648, padded, no line breaks)") from error
 
 
-StrictBase64 = Annotated[bytes, BeforeValidator(_decode_base64)]
+StrictBase64 = Annotated[
+    bytes,
+    BeforeValidator(_decode_base64),
+    WithJsonSchema({"type": "string", "contentEncoding": "base64"}),
+]
 """Bytes from base64; foreign characters are refused instead of dropped."""
 
 
@@ -28,6 +44,17 @@ class Wire(BaseModel):
     """A JSON object of the protocol: unknown keys refused, nothing coerced, frozen."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+M = TypeVar("M", bound=Wire)
+
+
+def parse(model: type[M], body: bytes) -> M:
+    """A request from its JSON; an `ApiError` names the field that is wrong."""
+    try:
+        return model.model_validate_json(body)
+    except ValidationError as error:
+        raise refused_fields(error) from None
 
 
 class TextPart(Wire):
@@ -42,6 +69,7 @@ class InputAudio(Wire):
 
     data: StrictBase64
     format: Literal["wav", "mp3", "flac"]
+    """Not relied on: what a file is, it says itself."""
 
 
 class AudioPart(Wire):
@@ -93,7 +121,12 @@ class AudioOut(Wire):
     """How a spoken answer is wanted."""
 
     voice: str
-    format: Literal["wav", "pcm16", "flac"]
+    format: Literal["wav", "flac", "mp3", "opus", "pcm16"]
+
+    @property
+    def kind(self) -> Kind:
+        """What is written."""
+        return "pcm" if self.format == "pcm16" else self.format
 
 
 class StreamOptions(Wire):
@@ -145,6 +178,11 @@ class ChatRequest(Wire):
     def spoken(self) -> bool:
         """Whether the answer is speech; an answer is speech or text, never both."""
         return "audio" in self.modalities
+
+    @property
+    def output(self) -> Output:
+        """What the answer is."""
+        return "audio" if self.spoken else "text"
 
     @property
     def max_rows(self) -> int | None:

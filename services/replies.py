@@ -1,36 +1,86 @@
 """Answers in the shapes of OpenAI's chat completions: whole, and as chunks of a stream."""
 
 import base64
-import io
-import json
 import time
 import uuid
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Literal, NotRequired
 
-import numpy as np
+from typing_extensions import TypedDict
 
-from moss_speech.audio import Samples, write_audio
-from moss_speech.inference.turns import AudioDelta, Event, Finished, Reply, TextDelta
+from moss_speech.inference.turns import AudioDelta, Event, Finish, Finished, Reply, TextDelta
 from services.answers import StoredAnswer
 from services.served import ModelInfo
+from services.sound import Kind, pcm16, sound_file
+from services.sse import sse
 
 
-def pcm16(samples: Samples) -> bytes:
-    """Little-endian 16-bit samples of audio in -1..1."""
-    return (np.clip(samples, -1, 1) * 32767).round().astype("<i2").tobytes()
+class PromptDetails(TypedDict):
+    """Rows of the conversation so far by what they hold."""
+
+    text_tokens: int
+    audio_tokens: int
+    cached_tokens: int
 
 
-def audio_file(samples: Samples, sample_rate_hz: int, kind: str) -> bytes:
-    """Audio as a `wav` or `flac` file, or as bare `pcm16`."""
-    if kind == "pcm16":
-        return pcm16(samples)
-    file = io.BytesIO()
-    write_audio(file, samples, sample_rate_hz, format=kind.upper())
-    return file.getvalue()
+class CompletionDetails(TypedDict):
+    """Rows of the answer by what they hold."""
+
+    text_tokens: int
+    audio_tokens: int
 
 
-def usage(reply: Reply) -> dict[str, Any]:
+class Usage(TypedDict):
+    """Rows of the grid, counted as tokens; a row of audio is 80 ms of speech."""
+
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
+    prompt_tokens_details: PromptDetails
+    completion_tokens_details: CompletionDetails
+
+
+class SpokenMessage(TypedDict):
+    """A spoken answer: a file in base64, and an id to refer to it for an hour."""
+
+    id: str
+    data: str
+    expires_at: int
+    transcript: str
+
+
+class AnswerMessage(TypedDict):
+    """The answer, as text or as speech."""
+
+    role: Literal["assistant"]
+    content: str | None
+    refusal: None
+    audio: NotRequired[SpokenMessage]
+
+
+class Choice(TypedDict):
+    """The one answer."""
+
+    index: int
+    message: AnswerMessage
+    finish_reason: Finish
+    logprobs: None
+
+
+class ChatCompletion(TypedDict):
+    """A whole answer; `timings` are seconds since the question was whole."""
+
+    id: str
+    object: Literal["chat.completion"]
+    created: int
+    model: str
+    system_fingerprint: str
+    choices: list[Choice]
+    usage: Usage
+    timings: dict[str, float]
+
+
+def usage(reply: Reply) -> Usage:
     """Rows of the grid as OpenAI's token counts."""
     rows = reply.usage
     prompt, completion = (
@@ -62,37 +112,49 @@ class Completion:
     id: str = field(default_factory=lambda: f"chatcmpl-{uuid.uuid4().hex}")
     created: int = field(default_factory=lambda: int(time.time()))
 
-    def _envelope(self, kind: str, choices: list[dict[str, Any]]) -> dict[str, Any]:
+    @property
+    def _fingerprint(self) -> str:
+        return f"{self.model.version}-{self.model.digest[:12]}"
+
+    def whole(self, reply: Reply, audio_format: Kind | None, comment: str) -> ChatCompletion:
+        """The `chat.completion` object; speech has no transcript, for no text was made."""
+        message: AnswerMessage = {"role": "assistant", "content": reply.text, "refusal": None}
+        if audio_format is not None:
+            file = sound_file(reply.audio, reply.sample_rate_hz, audio_format, comment)
+            message["content"] = None
+            message["audio"] = {
+                "id": self.answer.id,
+                "data": base64.b64encode(file).decode(),
+                "expires_at": self.answer.expires_at,
+                "transcript": "",
+            }
         return {
             "id": self.id,
-            "object": kind,
+            "object": "chat.completion",
             "created": self.created,
             "model": self.model.name,
-            "system_fingerprint": f"{self.model.version}-{self.model.digest[:12]}",
-            "choices": choices,
+            "system_fingerprint": self._fingerprint,
+            "choices": [
+                {"index": 0, "message": message, "finish_reason": reply.finish, "logprobs": None}
+            ],
+            "usage": usage(reply),
+            "timings": asdict(reply.timings),
         }
 
-    def whole(self, reply: Reply, audio_format: str | None) -> dict[str, Any]:
-        """The `chat.completion` object; speech has no transcript, for no text was made."""
-        message: dict[str, Any] = {"role": "assistant", "content": reply.text, "refusal": None}
-        if audio_format is not None:
-            file = audio_file(reply.audio, reply.sample_rate_hz, audio_format)
-            message |= {
-                "content": None,
-                "audio": {
-                    "id": self.answer.id,
-                    "data": base64.b64encode(file).decode(),
-                    "expires_at": self.answer.expires_at,
-                    "transcript": "",
-                },
-            }
-        choice = {"index": 0, "message": message, "finish_reason": reply.finish, "logprobs": None}
-        body = self._envelope("chat.completion", [choice]) | {"usage": usage(reply)}
-        return body | {"timings": asdict(reply.timings)}
+    def _sent(self, choices: list[dict[str, Any]], **more: Any) -> str:
+        envelope = {
+            "id": self.id,
+            "object": "chat.completion.chunk",
+            "created": self.created,
+            "model": self.model.name,
+            "system_fingerprint": self._fingerprint,
+            "choices": choices,
+        }
+        return sse(envelope | more)
 
-    def _chunk(self, delta: dict[str, Any], finish: str | None = None) -> str:
+    def _chunk(self, delta: dict[str, Any], finish: Finish | None = None) -> str:
         choice = {"index": 0, "delta": delta, "finish_reason": finish, "logprobs": None}
-        return sse(self._envelope("chat.completion.chunk", [choice]))
+        return self._sent([choice])
 
     def opening(self, spoken: bool) -> str:
         """The first chunk: who speaks, and the id of the audio to come."""
@@ -114,12 +176,6 @@ class Completion:
         audio = {"audio": {"id": self.answer.id, "expires_at": self.answer.expires_at}}
         text = self._chunk(audio if spoken else {}, event.reply.finish)
         if with_usage:
-            last = self._envelope("chat.completion.chunk", [])
-            last |= {"usage": usage(event.reply), "timings": asdict(event.reply.timings)}
-            text += sse(last)
+            timings = asdict(event.reply.timings)
+            text += self._sent([], usage=usage(event.reply), timings=timings)
         return text + "data: [DONE]\n\n"
-
-
-def sse(value: dict[str, Any]) -> str:
-    """One server-sent event."""
-    return f"data: {json.dumps(value, ensure_ascii=False, separators=(',', ':'))}\n\n"
