@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from moss_speech.audio import Resampler, Samples
-from services.replies import pcm16
+from services.sound import pcm16
 
 Codes = NDArray[np.uint8]
 """One byte of G.711 for every 16-bit value, lowest first."""

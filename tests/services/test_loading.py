@@ -9,8 +9,8 @@ from moss_speech.inference.add_voice import Wanted, add_voice
 from moss_speech.inference.turns import Turn
 from moss_speech.inference.voices import store
 from moss_speech.settings import Settings
-from services.loading import load_runtime
 from services.models import model_card
+from services.runtime import load_runtime
 from tests.tiny_bundle import spoken, tiny_bundle
 
 
