@@ -1,37 +1,42 @@
-// The server's interface: OpenAI's chat completions, streamed.
+// The way to the server: addresses, the key if one is needed, and refusals that a person can read.
 
-export const describeModel = async () => {
-  const answer = await fetch("v1/models");
-  if (!answer.ok) throw new Error(`the server answers ${answer.status}`);
-  return (await answer.json()).data[0];
-};
+const KEY = "moss-key";
 
-const failure = async (answer) => {
-  const body = await answer.json().catch(() => null);
-  return new Error(body?.error?.message ?? `the server answers ${answer.status}`);
-};
+// A key lives as long as the tab and goes nowhere but to this server.
+export const storedKey = () => sessionStorage.getItem(KEY);
+export const keepKey = (key) => (key ? sessionStorage.setItem(KEY, key) : sessionStorage.removeItem(KEY));
 
-// Yields the chunks of one answer as they arrive.
-export async function* ask(request) {
-  const answer = await fetch("v1/chat/completions", {
-    method: "POST",
-    headers: { "content-type": "application/json" },
-    body: JSON.stringify({ ...request, stream: true, stream_options: { include_usage: true } }),
-  });
-  if (!answer.ok) throw await failure(answer);
-  const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
-  let waiting = "";
-  for (;;) {
-    const { value, done } = await reader.read();
-    if (done) throw new Error("the answer broke off");
-    const events = (waiting + value).split("\n\n");
-    waiting = events.pop();
-    for (const event of events) {
-      const data = event.replace(/^data: /, "");
-      if (data === "[DONE]") return;
-      const chunk = JSON.parse(data);
-      if (chunk.error) throw new Error(chunk.error.message);
-      yield chunk;
-    }
+export class Refusal extends Error {
+  constructor(error, { status = 0, retry_s = null } = {}) {
+    super(error?.message ?? `the server answers ${status}`);
+    Object.assign(this, { code: error?.code ?? null, status, retry_s });
+  }
+
+  get needsKey() {
+    return this.status === 401;
+  }
+
+  // Waiting helps: the server is full, restarts, or cannot be reached for a moment.
+  get passes() {
+    return this.status === 0 || this.status === 429 || this.status >= 500;
   }
 }
+
+export const describeModel = async () => {
+  const key = storedKey();
+  const headers = key ? { authorization: `Bearer ${key}` } : {};
+  const answer = await fetch("v1/models", { headers }).catch(() => {
+    throw new Refusal({ message: "the server cannot be reached" });
+  });
+  const body = await answer.json().catch(() => null);
+  if (answer.ok) return body.data[0];
+  const retry_s = Number(answer.headers.get("retry-after")) || null;
+  throw new Refusal(body?.error, { status: answer.status, retry_s });
+};
+
+export const openSocket = () => {
+  const key = storedKey();
+  const url = new URL("v1/realtime", location.href);
+  url.protocol = url.protocol.replace("http", "ws");
+  return new WebSocket(url, ["realtime", ...(key ? [`openai-insecure-api-key.${key}`] : [])]);
+};

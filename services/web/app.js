@@ -1,172 +1,109 @@
-// The page: one question at a time, by microphone, file or keyboard; the answer plays as it comes.
+// The page: its controls on one side, asking and the session on the other.
 
-import { ask, describeModel } from "./api.js";
-import { Recorder } from "./recorder.js";
-import { Player, draw, fromPcm16, joined, toBase64, wavFile } from "./sound.js";
+import { showModel } from "./about.js";
+import { describeModel } from "./api.js";
+import { Asking } from "./asking.js";
+import { askKey } from "./key-dialog.js";
+import { inWords } from "./problems.js";
+import { Session } from "./session.js";
+import { showStatus } from "./status.js";
+import { onTalk } from "./talk-button.js";
+import { Turns } from "./turns.js";
+import { Live } from "./waveform.js";
 
 const $ = (id) => document.getElementById(id);
-const FORMATS = { "audio/flac": "flac", "audio/x-flac": "flac", "audio/mpeg": "mp3" };
-const history = [];
-let model, recorder, player;
+const turns = new Turns($("turns"), $("turn"));
+const [liveYou, liveModel] = [new Live($("live-you")), new Live($("live-model"))];
 
-const say = (message, bad = false) => {
-  $("status").textContent = message;
-  $("status").classList.toggle("bad", bad);
+const render = () => {
+  const parts = { talk: $("talk"), talkLabel: $("talk-label"), stop: $("stop"), status: $("status") };
+  showStatus(asking, session.dialogue, parts);
+  if (!asking.recording) liveYou.clear();
 };
 
-const enable = (on) => {
-  for (const control of document.querySelectorAll(".ask button, .ask input:not([type=checkbox])")) {
-    control.disabled = !on;
-  }
+const connection = (state, label) => {
+  $("connection").dataset.state = state;
+  $("connection-label").textContent = label;
 };
 
-const addTurn = () => {
-  const turn = $("turn").content.cloneNode(true).firstElementChild;
-  turn.querySelectorAll("canvas, audio").forEach((part) => { part.hidden = true; });
-  $("turns").prepend(turn);
-  return turn;
+const problem = (error) => { $("problem").textContent = error ? inWords(error) : ""; };
+
+const offerVoices = (names) => {
+  if (!$("voice").length) $("voice").replaceChildren(...names.map((name) => new Option(name)));
 };
 
-const showSound = (article, samples, rate, blob) => {
-  const [canvas, audio] = [article.querySelector("canvas"), article.querySelector("audio")];
-  canvas.hidden = !samples.length;
-  draw(canvas, samples);
-  audio.hidden = false;
-  audio.src = URL.createObjectURL(blob ?? wavFile(samples, rate));
-};
+const wanted = () => ({
+  output_modalities: [$("output").value],
+  audio: {
+    input: { turn_detection: asking.listening ? { type: "server_vad" } : null },
+    output: { voice: $("voice").value },
+  },
+});
 
-const figures = (usage, timings, firstMs, seconds) => {
-  const parts = [`first ${seconds ? "sound" : "word"} after ${Math.round(firstMs)} ms`];
-  if (seconds) parts.push(`${seconds.toFixed(1)} s of speech`);
-  if (seconds && timings) parts.push(`real-time factor ${(timings.total_s / seconds).toFixed(2)}`);
-  if (usage) parts.push(`${usage.prompt_tokens} + ${usage.completion_tokens} rows`);
-  return parts.join(" · ");
-};
+const session = new Session({
+  connection,
+  wanted,
+  opened: ({ audio }) => offerVoices([audio.output.voice]),
+  ended: (why) => turns.divide(why),
+  lost: (code) => asking.lost(code),
+  level: (level) => liveModel.add(level),
+  silent: () => liveModel.clear(),
+  turn: (turn) => turns.show(turn),
+  changed: render,
+  refused: problem,
+});
 
-const receive = async (request, answer) => {
-  const began = performance.now();
-  const got = { pieces: [], text: "", id: null, firstMs: 0, usage: null, timings: null };
-  for await (const chunk of ask(request)) {
-    const delta = chunk.choices[0]?.delta ?? {};
-    if (!got.firstMs && (delta.audio?.data || delta.content)) got.firstMs = performance.now() - began;
-    got.id = delta.audio?.id ?? got.id;
-    got.usage = chunk.usage ?? got.usage;
-    got.timings = chunk.timings ?? got.timings;
-    if (delta.content) {
-      got.text += delta.content;
-      answer.querySelector(".words").textContent = got.text;
-    }
-    if (delta.audio?.data) {
-      got.pieces.push(fromPcm16(delta.audio.data));
-      player.add(got.pieces.at(-1));
-      const canvas = answer.querySelector("canvas");
-      canvas.hidden = false;
-      draw(canvas, joined(got.pieces));
-    }
-  }
-  return got;
-};
-
-const answerTo = async (content, turn) => {
-  const answer = turn.querySelector(".answer");
-  const spoken = $("output").value === "audio";
-  const question = { role: "user", content };
-  const earlier = $("remember").checked ? history : [];
-  const request = { model: model.id, messages: [...earlier, question], modalities: ["text"] };
-  if (spoken) {
-    request.modalities = ["text", "audio"];
-    request.audio = { voice: $("voice").value, format: "pcm16" };
-  }
-  enable(false);
-  say("Listening to the question…");
+// A client secret may talk but not ask which models there are.
+const describe = async () => {
   try {
-    await player?.stop();
-    player = new Player(model.sample_rate_hz);
-    const got = await receive(request, answer);
-    const samples = joined(got.pieces);
-    if (spoken) showSound(answer, samples, model.sample_rate_hz);
-    const seconds = samples.length / model.sample_rate_hz;
-    answer.querySelector(".figures").textContent = figures(got.usage, got.timings, got.firstMs, seconds);
-    const said = spoken ? { audio: { id: got.id } } : { content: got.text };
-    history.push(question, { role: "assistant", ...said });
-    say("");
+    const model = await describeModel();
+    showModel($("model-name"), $("model-facts"), model);
+    offerVoices(model.voices);
   } catch (error) {
-    turn.remove();
-    say(error.message, true);
-  } finally {
-    enable(true);
+    if (error.status === 403) return connection("ready", "ready");
+    connection("closed", "not connected");
+    throw error;
   }
+  return connection("ready", "ready");
 };
 
-const askSound = async (blob, format, samples, rate) => {
-  const turn = addTurn();
-  showSound(turn.querySelector(".question"), samples, rate, blob);
-  const data = await toBase64(blob);
-  await answerTo([{ type: "input_audio", input_audio: { data, format } }], turn);
+const key = async () => {
+  if (!(await askKey($("key")))) return false;
+  await describe().catch(() => {});
+  return true;
 };
 
-const decoded = async (blob) => {
-  const context = new OfflineAudioContext(1, 1, model.sample_rate_hz);
-  const buffer = await context.decodeAudioData(await blob.arrayBuffer());
-  return { samples: buffer.getChannelData(0), rate: buffer.sampleRate };
+const asking = new Asking(session, {
+  changed: render, problem, key, level: (level) => liveYou.add(level),
+});
+
+// The protocol fixes the voice of a session with its first sound: another voice, another session.
+const startAfresh = () => {
+  const again = asking.listening;
+  asking.stopListening();
+  session.end("New conversation");
+  render();
+  if (again) asking.startListening();
 };
 
-// Files that the server does not read are decoded here; what nobody can read, the server names.
-const askFile = async (file) => {
-  const { samples, rate } = await decoded(file).catch(() => ({ samples: new Float32Array(0), rate: 0 }));
-  const known = /\.wav$/i.test(file.name) || file.type in FORMATS || !samples.length;
-  if (known) return askSound(file, FORMATS[file.type] ?? "wav", samples, rate);
-  return askSound(wavFile(samples, rate), "wav", samples, rate);
-};
+const stopAnswer = () => session.dialogue?.interrupt();
 
-const toggleRecording = async () => {
-  const button = $("record");
-  if (recorder) {
-    const { samples, rate } = await recorder.stop();
-    recorder = null;
-    button.setAttribute("aria-pressed", "false");
-    $("record-label").textContent = "Press and ask";
-    $("level").hidden = true;
-    return askSound(wavFile(samples, rate), "wav", samples, rate);
-  }
-  try {
-    recorder = await Recorder.start((pieces) => draw($("level"), joined(pieces.slice(-400))));
-    button.setAttribute("aria-pressed", "true");
-    $("record-label").textContent = "Press when the question is complete";
-    $("level").hidden = false;
-    say("");
-  } catch (error) {
-    say(`No microphone: ${error.message}. Choose a recording instead.`, true);
-  }
-  return undefined;
-};
-
-const askTyped = async (event) => {
+onTalk($("talk"), { press: () => asking.press(), release: () => asking.release() });
+$("stop").addEventListener("click", stopAnswer);
+document.addEventListener("keydown", (event) => { if (event.key === "Escape") stopAnswer(); });
+$("typed").addEventListener("submit", (event) => {
   event.preventDefault();
   const text = $("question").value.trim();
-  if (!text) return;
-  const turn = addTurn();
-  turn.querySelector(".question .words").textContent = text;
-  $("question").value = "";
-  await answerTo(text, turn);
-};
+  if (text) asking.type(text, () => { $("question").value = ""; });
+});
+$("file").addEventListener("change", ({ target }) => {
+  if (target.files.length) asking.play(target.files[0]).finally(() => { target.value = ""; });
+});
+$("hands-free").addEventListener("change", () => asking.choose(true));
+$("hold").addEventListener("change", () => asking.choose(false));
+$("output").addEventListener("change", () => session.configure());
+$("voice").addEventListener("change", () => (session.dialogue?.spoke ? startAfresh() : session.configure()));
+$("fresh").addEventListener("click", startAfresh);
 
-const begin = async () => {
-  try {
-    model = await describeModel();
-  } catch (error) {
-    say(`No model: ${error.message}`, true);
-    return;
-  }
-  $("model").textContent = `${model.id} · version ${model.version} · ${model.digest.slice(0, 12)}`;
-  for (const name of model.voices) $("voice").add(new Option(name, name));
-  $("record").addEventListener("click", toggleRecording);
-  $("file").addEventListener("change", async ({ target }) => {
-    if (target.files.length) await askFile(target.files[0]);
-    target.value = "";
-  });
-  $("typed").addEventListener("submit", askTyped);
-  enable(true);
-};
-
-begin();
+asking.choose($("hands-free").checked);
+asking.attempt(describe);
