@@ -45,7 +45,7 @@ const session = new Session({
   wanted,
   opened: ({ audio }) => offerVoices([audio.output.voice]),
   ended: (why) => turns.divide(why),
-  lost: (code) => asking.lost(code),
+  lost: () => asking.lost(),
   level: (level) => liveModel.add(level),
   silent: () => liveModel.clear(),
   turn: (turn) => turns.show(turn),

@@ -5,7 +5,6 @@ import { peak } from "./pcm.js";
 import { inPieces, readRecording } from "./recording.js";
 
 const LATCH_MS = 300;
-const CLOSED_AS_AGREED = 1000;
 
 export class Asking {
   // hooks: changed(), problem(error or null), level(peak), key() resolves to whether one was given
@@ -67,9 +66,9 @@ export class Asking {
   }
 
   // The connection is gone. Hands-free goes on; anything else connects with the next question.
-  lost(code) {
+  lost() {
     this.held = null;
-    if (code === CLOSED_AS_AGREED || !this.listening) return this.stopListening();
+    if (!this.listening) return this.stopListening();
     return this.attempt(() => this.session.again(() => this.listening));
   }
 

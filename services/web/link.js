@@ -3,11 +3,11 @@
 import { Refusal, describeModel, openSocket } from "./api.js";
 
 const FULL_BYTES = 2 ** 18;
-const STATUS_OF = { overloaded: 503, rate_limit_exceeded: 429, invalid_api_key: 401 };
+const STATUS_OF = { overloaded_error: 503, rate_limit_error: 429, authentication_error: 401, permission_error: 403 };
 
 // A refusal during the handshake tells a page nothing; the same question over HTTP tells why.
 const whyRefused = async (error) => {
-  if (error) return new Refusal(error, { status: STATUS_OF[error.code] ?? 0, retry_s: error.retry_after_s });
+  if (error) return new Refusal(error, { status: STATUS_OF[error.type] ?? 500 });
   return describeModel().then(
     () => new Refusal({ message: "the server accepts no conversation now" }, { status: 503 }),
     (refusal) => refusal,
@@ -15,7 +15,7 @@ const whyRefused = async (error) => {
 };
 
 export class Link {
-  // hooks: event(event), lost(closing: {code, reason})
+  // hooks: event(event), lost()
   constructor(hooks) {
     this.hooks = hooks;
     this.socket = this.opened = null;
@@ -45,12 +45,11 @@ export class Link {
         else if (session) this.hooks.event(event);
         else if (event.type === "error") refused = event.error;
       };
-      socket.onclose = ({ code, reason }) => {
+      socket.onclose = () => {
         if (!session) return whyRefused(refused).then(reject);
-        if (socket === this.socket) {
-          this.opened = null;
-          this.hooks.lost({ code, reason });
-        }
+        if (socket !== this.socket) return undefined;
+        this.opened = null;
+        return this.hooks.lost();
       };
     });
   }

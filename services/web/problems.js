@@ -8,8 +8,8 @@ const MICROPHONE = {
 };
 
 const CODES = {
-  overloaded: "The server is busy with other conversations.",
-  rate_limit_exceeded: "Too much at once for this key.",
+  session_idle: "Nobody spoke for a while, so the conversation was closed. The next question opens a new one.",
+  session_expired: "The conversation has reached its longest time. The next question opens a new one.",
   no_speech: "I heard no speech in that.",
   audio_too_short: "That was too short to be a question.",
   audio_silent: "That was silence.",
@@ -18,7 +18,8 @@ const CODES = {
 
 export const inWords = (error) => {
   if (error instanceof DOMException) return MICROPHONE[error.name] ?? `No microphone: ${error.message}.`;
-  const text = CODES[error.code] ?? error.message ?? "Something went wrong.";
-  const wait = error.retry_s ? ` Try again in ${Math.ceil(error.retry_s)} s.` : "";
+  const busy = error.code === "overloaded" ? "the server is busy: " : "";
+  const text = CODES[error.code] ?? `${busy}${error.message ?? "something went wrong"}`;
+  const wait = error.retry_s ? `. Try again in ${Math.ceil(error.retry_s)} s.` : "";
   return text.charAt(0).toUpperCase() + text.slice(1) + wait;
 };

@@ -10,15 +10,15 @@ const pause = (s) => new Promise((resolve) => { setTimeout(resolve, 1000 * s); }
 
 export class Session {
   // hooks: connection(state, label), wanted() gives the settings, opened(session), ended(why),
-  // lost(code), level(peak), silent(), and those of Dialogue
+  // lost(), level(peak), silent(), and those of Dialogue
   constructor(hooks) {
     this.hooks = hooks;
     this.dialogue = this.sound = this.starting = null;
     this.link = new Link({
       event: (event) => this.dialogue?.receive(event),
-      lost: ({ code }) => {
+      lost: () => {
         this.forget("The connection ended. The model remembers nothing from above.");
-        hooks.lost(code);
+        hooks.lost();
       },
     });
   }

@@ -62,11 +62,16 @@ def stop(process: subprocess.Popen[bytes]) -> None:
 
 
 @contextmanager
-def serving(folder: Path, **more: str) -> Iterator[Server]:
-    """A server with a tiny bundle, once it is ready; `more` are MOSS settings."""
-    port = free_port()
+def serving(
+    folder: Path, bundle: Path | None = None, port: int | None = None, **more: str
+) -> Iterator[Server]:
+    """A server with a bundle, a tiny one if none is given, once it is ready.
+
+    `more` are MOSS settings; log and state are in `folder`.
+    """
+    port, model = port or free_port(), bundle or tiny_bundle(folder)
     url, log, state = f"http://127.0.0.1:{port}", folder / "log", folder / "state"
-    process = start(str(tiny_bundle(folder)), log, state, port, **more)
+    process = start(str(model), log, state, port, **more)
     try:
         deadline = time.monotonic() + START_S
         while not _ready(url):
