@@ -3,7 +3,7 @@
 // In: {samples}, "end" (no more will come), "stop". Out: {kind, ...} of started, level, gap,
 // stopped and drained; `played` is in samples.
 
-const FIRST_RESERVE_S = 0.06;
+const FIRST_RESERVE_S = 0.1;
 const MOST_RESERVE_S = 0.48;
 const LEVEL_S = 0.04;
 
