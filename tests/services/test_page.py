@@ -16,7 +16,7 @@ import pytest
 from playwright.sync_api import Browser, Page, WebSocketRoute, expect, sync_playwright
 
 from moss_speech.audio import SPEAKING, Samples, read_audio, write_audio
-from tests.services.conftest import Server, free_port, serving
+from tests.services.conftest import Server, serving
 from tests.tiny_bundle import spoken, tiny_bundle
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
@@ -59,7 +59,7 @@ window.loudness = () => {
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server whose bundle has two voices to choose from."""
     folder = tmp_path_factory.mktemp("voices")
-    with serving(folder, tiny_bundle(folder, ("assistant", "ann"))) as server:
+    with serving(folder, tiny_bundle(folder, ("ann", "assistant"))) as server:
         yield server
 
 
@@ -356,11 +356,11 @@ def ask_typed(visit: Visit, text: str) -> None:
 
 def test_another_voice_begins_another_conversation(visit: Visit) -> None:
     ask_typed(visit, "what color is the grass")
-    visit.page.select_option("#voice", "ann")
+    visit.page.select_option("#voice", "assistant")
     expect(visit.page.locator(".divider")).to_have_text("New conversation")
     ask_typed(visit, "what color is the grass")
     voices = [e["response"]["audio"]["output"]["voice"] for e in visit.told("response.done")]
-    assert voices == ["assistant", "ann"]
+    assert voices == ["ann", "assistant"]
     assert len(visit.told("session.created")) == 2
     assert visit.told("error") == []
 
@@ -397,5 +397,5 @@ def test_page_names_the_model_and_its_lineage(visit: Visit) -> None:
     visit.page.click("#model-name")
     facts = visit.page.locator("#model-facts")
     expect(facts).to_contain_text("digest")
-    expect(facts).to_contain_text("assistant, ann")
+    expect(facts).to_contain_text("ann, assistant")
     expect(facts).to_contain_text("Apache-2.0")
