@@ -60,6 +60,7 @@ class Answer:
 
     def take(self, row: NewRow) -> TextDelta | None:
         """One more row; text that follows from it."""
+        self._clock.read()
         if self.mouth is None:
             return self._text(row)
         stream = self.mouth.stream

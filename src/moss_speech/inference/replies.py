@@ -17,11 +17,17 @@ class Clock:
 
     started: float = field(default_factory=time.monotonic)
     heard_s: float = 0.0
+    read_s: float | None = None
     first_s: float | None = None
 
     def elapsed_s(self) -> float:
         """Seconds until now."""
         return time.monotonic() - self.started
+
+    def read(self) -> None:
+        """Note when the first row of the answer is drawn; later calls change nothing."""
+        if self.read_s is None:
+            self.read_s = self.elapsed_s()
 
     def first(self) -> None:
         """Note when the first piece of the answer is out; later calls change nothing."""
@@ -31,7 +37,10 @@ class Clock:
     def timings(self) -> Timings:
         """The figures of an answer that is whole now."""
         total_s = self.elapsed_s()
-        return Timings(self.heard_s, total_s if self.first_s is None else self.first_s, total_s)
+        read_s, first_s = (
+            total_s if seconds is None else seconds for seconds in (self.read_s, self.first_s)
+        )
+        return Timings(self.heard_s, read_s, first_s, total_s)
 
 
 def usage_of(bundle: Bundle, prompt_TC: Rows, generated: Generated) -> Usage:

@@ -89,13 +89,16 @@ class Timings:
 
     heard_s: float
     """The question's audio is codes."""
+    read_s: float
+    """The conversation is read: the first row of the answer is drawn."""
     first_s: float
     """The first audio, or text, of the answer is out."""
     total_s: float
 
     def after(self, heard_s: float) -> "Timings":
         """The same figures when hearing took so long before."""
-        return Timings(heard_s, heard_s + self.first_s, heard_s + self.total_s)
+        later = (heard_s + seconds for seconds in (self.read_s, self.first_s, self.total_s))
+        return Timings(heard_s, *later)
 
 
 @dataclass(frozen=True)
