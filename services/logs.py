@@ -14,7 +14,6 @@ from typing import Any, Literal
 
 from services.ids import bound
 
-LOGGER = logging.getLogger("moss_speech.service")
 HIDDEN = "[hidden]"
 _SECRET = re.compile(
     r"(?P<name>authorization[\"']?\s*[:=]\s*[\"']?(?:bearer|basic)?\s*)[^\s\"',}]+"
@@ -87,4 +86,4 @@ def configure_logs(style: Literal["plain", "json"]) -> None:
     for name in _LOGGERS:
         logger = logging.getLogger(name)
         logger.handlers, logger.propagate = [], True
-    LOGGER.setLevel(logging.INFO)
+    logging.getLogger("services").setLevel(logging.INFO)

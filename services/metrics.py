@@ -36,6 +36,7 @@ class Metrics:
         self._sessions = self._gauge("moss_sessions", "Live conversations")
         self._waiting = self._gauge("moss_waiting", "Answers asked for of which nothing is out")
         self._refused = self._counter("moss_refused_total", "Refusals and errors by code", "code")
+        self._failed = self._counter("moss_failed_total", "Conversations that the engine failed")
         self._slow = self._counter(
             "moss_slow_clients_total", "Clients disconnected as they did not read"
         )
@@ -141,6 +142,10 @@ class Metrics:
     def refused(self, code: str) -> None:
         """Count an error that a client was told; codes are the service's own, never sent text."""
         self._refused.labels(code).inc()
+
+    def failed(self) -> None:
+        """Count a conversation that ended because the engine failed."""
+        self._failed.inc()
 
     def slow_client(self) -> None:
         """Count a client that was disconnected because it did not read."""

@@ -7,7 +7,9 @@ import uuid
 from collections.abc import Callable
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.websockets import WebSocketDisconnect
 
 from services.ids import bind, bind_traceparent
 
@@ -47,7 +49,7 @@ class Requests:
         self._app, self._count = app, count
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on; one that nobody answered counts as failed."""
+        """Pass a request on; one that raises, or that nobody answered, counts as failed."""
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
@@ -70,8 +72,11 @@ class Requests:
 
         try:
             await self._app(scope, receive, noting)
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, ClientDisconnect, WebSocketDisconnect):
             status = _LEFT if status == _FAILED else status
+            raise
+        except Exception:
+            status = _FAILED
             raise
         finally:
             is_http = scope["type"] == "http"

@@ -1,9 +1,9 @@
 """OpenTelemetry: one trace a turn, sent by OTLP over HTTP where an endpoint is set.
 
-A turn is `turn`, with `hear` (its first sound to the turn being whole), `first audio` or
-`first text` (answer asked for to its first piece) and `respond` (asked for to whole) inside. Spans
-hold ids, counts and durations, never audio or text. Times are Unix nanoseconds. Without an
-endpoint nothing of OpenTelemetry is imported here.
+A turn is `turn`, with these inside: `hear` (its first sound to the turn being whole), and from the
+answer being asked for, `read` to its first row, `first audio` or `first text` to its first piece,
+`respond` to its end. Spans hold ids, counts and durations, never audio or text. Times are Unix
+nanoseconds. Without an endpoint nothing of OpenTelemetry is imported here.
 """
 
 import time

@@ -1,8 +1,10 @@
 """What is seen of one conversation from outside: figures, a trace a turn, a log line an answer.
 
 Its conversation tells it what the client does and every event in order; it changes neither.
+Refusals are counted by whoever tells the client of them.
 """
 
+import logging
 from dataclasses import dataclass
 
 from moss_speech.inference.turns import (
@@ -12,15 +14,15 @@ from moss_speech.inference.turns import (
     Heard,
     LiveEvent,
     Output,
-    Refused,
     Reply,
     SpeechStarted,
     TextDelta,
 )
 from services.ids import Ids, bound, bound_traceparent
-from services.logs import LOGGER
 from services.metrics import Metrics
 from services.traces import Span, Traces, Value, now_ns
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass
@@ -34,13 +36,17 @@ class _Answer:
     traceparent: str | None
     first_ns: int | None = None
 
-    def parts(self, end_ns: int) -> list[Span]:
+    def parts(self, read_s: float, end_ns: int) -> list[Span]:
         """The spans inside the turn."""
+        ends_ns = {
+            "read": min(self.asked_ns + round(1e9 * read_s), end_ns),
+            f"first {self.output}": self.first_ns,
+            "respond": end_ns,
+        }
         heard = [] if self.heard is None else [self.heard]
-        respond = Span("respond", self.asked_ns, end_ns, {})
-        if self.first_ns is None:
-            return [*heard, respond]
-        return [*heard, Span(f"first {self.output}", self.asked_ns, self.first_ns, {}), respond]
+        return heard + [
+            Span(name, self.asked_ns, ns, {}) for name, ns in ends_ns.items() if ns is not None
+        ]
 
 
 class Watch:
@@ -70,11 +76,9 @@ class Watch:
             self._turn_heard(event)
         elif isinstance(event, AudioDelta | TextDelta):
             self._made()
-        elif isinstance(event, Refused):
-            self._metrics.refused(event.code)
         elif isinstance(event, Failed):
-            self._metrics.refused("server_error")
-            LOGGER.error("the engine failed", extra={"fields": {"reason": event.reason}})
+            self._metrics.failed()
+            _LOG.error("the engine failed", extra={"fields": {"reason": event.reason}})
         elif isinstance(event, Finished):
             self._finished(event.reply)
 
@@ -106,10 +110,10 @@ class Watch:
             "prompt_rows": usage.prompt_text_rows + usage.prompt_audio_rows,
             "reply_rows": usage.reply_text_rows + usage.reply_audio_rows,
         }
-        trace = self._trace(answer, about)
-        LOGGER.info("answered", extra={"fields": {**answer.ids, **trace, **about}})
+        trace = self._trace(answer, reply.timings.read_s, about)
+        _LOG.info("answered", extra={"fields": {**answer.ids, **trace, **about}})
 
-    def _trace(self, answer: _Answer, about: dict[str, Value]) -> Ids:
+    def _trace(self, answer: _Answer, read_s: float, about: dict[str, Value]) -> Ids:
         """Send the turn's trace; the id that the log names it by."""
         if self._traces is None:
             return {}
@@ -117,4 +121,4 @@ class Watch:
         begin_ns = answer.asked_ns if answer.heard is None else answer.heard.begin_ns
         ids = {f"{name}_id": str(value) for name, value in answer.ids.items()}
         whole = Span("turn", begin_ns, end_ns, {**ids, **about})
-        return self._traces.turn(whole, answer.parts(end_ns), answer.traceparent)
+        return self._traces.turn(whole, answer.parts(read_s, end_ns), answer.traceparent)
