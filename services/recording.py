@@ -1,6 +1,6 @@
 """Recordings of what clients say and hear, where an operator asks for them: `MOSS_RECORD`.
 
-    recordings/DATE/ID/   heard.flac said.flac turn.json     one folder a turn, files mode 0600
+    recordings/DATE/TIME-ID/   heard.flac said.flac turn.json    one folder a turn, files mode 0600
 
 `turn.json` is one line of JSON with ids, times and the model's version. A turn of text has its text
 there. Folders appear whole or not at all, are written by a thread of their own, and are deleted
@@ -12,6 +12,7 @@ import io
 import json
 import logging
 import queue
+import secrets
 import shutil
 import threading
 import time
@@ -26,6 +27,7 @@ from moss_speech.audio import Samples, write_audio
 from moss_speech.settings import Settings
 from moss_speech.storage import fresh_dir
 from services.access.callers import Caller
+from services.ids import Ids
 from services.served import ModelInfo
 
 _log = logging.getLogger(__name__)
@@ -45,13 +47,9 @@ class Sound:
 
 @dataclass(frozen=True)
 class RecordedTurn:
-    """A question and its answer, as sound or text; `id` is the answer's, `session` their whole's.
+    """A question and its answer, as sound or text; the ids are those of the log."""
 
-    Ids are the service's own, never a client's: they name folders.
-    """
-
-    id: str
-    session: str
+    ids: Ids
     caller: Caller
     model: ModelInfo
     finish: str
@@ -84,7 +82,7 @@ class Recorder:
         try:
             self._waiting.put_nowait((turn, datetime.now(UTC)))
         except queue.Full:
-            _log.warning("the disk is too slow: turn %s is not recorded", turn.id)
+            _log.warning("the disk is too slow: a turn is not recorded")
 
     def close(self) -> None:
         """Write what waits."""
@@ -106,7 +104,7 @@ class Recorder:
             try:
                 write_turn(self._folder, *item)
             except Exception:  # one turn must not end the thread
-                _log.exception("turn %s could not be recorded", item[0].id)
+                _log.exception("a turn could not be recorded")
 
 
 def write_turn(folder: Path, turn: RecordedTurn, at: datetime) -> None:
@@ -114,14 +112,13 @@ def write_turn(folder: Path, turn: RecordedTurn, at: datetime) -> None:
     day = folder / f"{at:%F}"
     day.mkdir(mode=0o700, exist_ok=True)
     facts: dict[str, Any] = {
-        "id": turn.id,
-        "session": turn.session,
+        "ids": dict(turn.ids),
         "caller": {"id": turn.caller.id, "name": turn.caller.name},
         "model": asdict(turn.model),
         "ended_at": at.isoformat(),
         "finish": turn.finish,
     }
-    with fresh_dir(day / turn.id) as partial:
+    with fresh_dir(day / f"{at:%H%M%S}-{secrets.token_hex(6)}") as partial:
         for name in ("heard", "said"):
             facts[name] = _written(partial / f"{name}.flac", getattr(turn, name))
         line = json.dumps(facts, ensure_ascii=False) + "\n"

@@ -12,6 +12,7 @@ from starlette.requests import HTTPConnection
 from moss_speech.audio import read_audio
 from moss_speech.settings import Settings
 from services.access import Caller, CallerLimits
+from services.ids import Ids
 from services.recording import (
     RecordedTurn,
     Recorder,
@@ -31,12 +32,14 @@ NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 
 def turn(name: str = "resp_1") -> RecordedTurn:
     heard = Sound(speech_like(0.5, 16000), 16000)
-    return RecordedTurn(name, "sess_1", CALLER, MODEL, "stop", heard, "it is grün")
+    ids: Ids = {"session": "sess_1", "response": name}
+    return RecordedTurn(ids, CALLER, MODEL, "stop", heard, "it is grün")
 
 
 def test_turn_is_a_private_folder_with_sound_and_one_line(tmp_path: Path) -> None:
     write_turn(tmp_path, turn(), NOON)
-    folder = tmp_path / "2026-05-01" / "resp_1"
+    (folder,) = (tmp_path / "2026-05-01").iterdir()
+    assert folder.name.startswith("120000-")
     assert {p.name for p in folder.iterdir()} == {"heard.flac", "turn.json"}
     modes = {stat.S_IMODE(p.stat().st_mode) for p in folder.iterdir()}
     assert modes == {0o600}
@@ -47,6 +50,7 @@ def test_turn_is_a_private_folder_with_sound_and_one_line(tmp_path: Path) -> Non
     assert facts["heard"] == {"file": "heard.flac", "seconds": 0.5}
     assert facts["said"] == {"text": "it is grün"}
     assert facts["model"]["version"] == "3"
+    assert facts["ids"] == {"session": "sess_1", "response": "resp_1"}
     assert facts["caller"] == {"id": "key_1", "name": "phone"}
     kept = read_audio(folder / "heard.flac", 16000)
     assert np.abs(kept - speech_like(0.5, 16000)).max() < 1e-4
@@ -55,11 +59,12 @@ def test_turn_is_a_private_folder_with_sound_and_one_line(tmp_path: Path) -> Non
 def test_turn_that_cannot_be_written_leaves_nothing_and_the_next_is(tmp_path: Path) -> None:
     broken = Sound(np.zeros((2, 2, 2), np.float32), 16000)
     recorder = Recorder(tmp_path, days=1)
-    recorder.turn(RecordedTurn("resp_0", "sess_1", CALLER, MODEL, "stop", broken, None))
+    recorder.turn(RecordedTurn({}, CALLER, MODEL, "stop", broken, None))
     recorder.turn(turn("resp_1"))
     recorder.close()
     (day,) = tmp_path.iterdir()
-    assert [p.name for p in day.iterdir()] == ["resp_1"]
+    (kept,) = day.iterdir()
+    assert json.loads((kept / "turn.json").read_text())["ids"]["response"] == "resp_1"
 
 
 def test_recorder_writes_what_waits_before_it_ends(tmp_path: Path) -> None:
