@@ -19,6 +19,7 @@ from services.metrics import Metrics
 from services.recording import open_recorder
 from services.served import ModelInfo
 from services.talk import Talk
+from services.taping import Taping
 from services.traces import open_traces
 from services.transactions import Transactions
 from services.watch import Watch
@@ -53,8 +54,8 @@ class Runtime:
         """Begin to follow the champion."""
         self._spawn(follow(self._models, self._chosen, self.metrics))
 
-    async def open(self, caller: Caller) -> Talk:
-        """Begin a conversation.
+    async def open(self, caller: Caller, may_record: bool = False) -> Talk:
+        """Begin a conversation, recorded if the settings and the client agree to it.
 
         Raises `ApiError`: 429 when the caller has too many, 503 with the seconds after which to try
         again when all places are taken, or when one more would break the sound of the others.
@@ -71,7 +72,10 @@ class Runtime:
             self._spawn(place.aclose())
             self._spawn(self._models.left(served))
 
-        return Talk(served, Watch(self.metrics, self._traces, served.info.version), left)
+        watch = Watch(self.metrics, self._traces, served.info.version)
+        recorder = self.recorder if may_record else None
+        taping = None if recorder is None else Taping(recorder, caller, served.info)
+        return Talk(served, watch, left, taping)
 
     def _spawn(self, work: Coroutine[Any, Any, Any]) -> None:
         task = asyncio.get_running_loop().create_task(work)

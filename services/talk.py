@@ -18,14 +18,18 @@ from moss_speech.inference.turns import (
 )
 from services.errors import ApiError
 from services.served import ModelInfo, Served
+from services.taping import Taping
 from services.watch import Watch
 
 
 class Talk:
     """Calls take effect in order and return at once; their results are read with `next`."""
 
-    def __init__(self, served: Served, watch: Watch, on_close: Callable[[], None]) -> None:
+    def __init__(
+        self, served: Served, watch: Watch, on_close: Callable[[], None], taping: Taping | None
+    ) -> None:
         self._served, self._watch, self._on_close = served, watch, on_close
+        self._taping = taping
         self._loop, self._closed = asyncio.get_running_loop(), False
         self._events: asyncio.Queue[LiveEvent] = asyncio.Queue()
         self._line = served.open(self._sink)
@@ -69,17 +73,24 @@ class Talk:
 
     def listen(self, rate_hz: int, detection: Detection | None) -> None:
         """Set the rate of the sound that follows, and who finds the turns: the client for None."""
+        if self._taping is not None:
+            self._taping.listen(rate_hz)
         self._line.call(Session.listen, rate_hz, detection)
 
     def hear(self, samples_S: Samples) -> None:
         """Take sound, float32 mono."""
-        self._watch.hearing()
+        self._take(samples_S)
         self._line.call(Session.hear, samples_S)
 
     def hear_whole(self, samples_S: Samples) -> None:
         """Take a whole turn of the user and end it: `Heard` or `Refused` follows."""
-        self._watch.hearing()
+        self._take(samples_S)
         self._line.call(Session.hear_whole, samples_S)
+
+    def _take(self, samples_S: Samples) -> None:
+        self._watch.hearing()
+        if self._taping is not None:
+            self._taping.hear(samples_S)
 
     def commit(self) -> None:
         """End the user's turn: `Heard` or `Refused` follows."""
@@ -96,6 +107,8 @@ class Talk:
     def respond(self, turns: Sequence[Turn], wish: Wish) -> None:
         """Ask for an answer, one at a time: pieces and `Finished`, or `Refused`, follow."""
         self._watch.asked(wish.output)
+        if self._taping is not None:
+            self._taping.asked(tuple(turns))
         self._line.call(Session.respond, tuple(turns), wish)
 
     def cancel(self) -> None:
@@ -106,6 +119,8 @@ class Talk:
         """The next event, in order; a 500 `ApiError` once the engine has failed."""
         event = await self._events.get()
         self._watch.saw(event)
+        if self._taping is not None:
+            self._taping.saw(event)
         if isinstance(event, Failed):
             raise ApiError(500, event.reason, code="engine_failed", kind="server_error")
         return event
