@@ -246,3 +246,24 @@ def test_failure_ends_all_conversations_and_the_next_one_is_answered(engine: Eng
         time.sleep(0.01)
     assert isinstance(after[-1], Finished)
     worker.stop()
+
+
+def test_model_that_learnt_single_exchanges_is_not_given_earlier_ones(engine: Engine) -> None:
+    card = engine.bundle.card
+    params = {"pack": {"finetune": {"max_exchanges": 1}}}
+    single = card.model_copy(update={"about": card.about.model_copy(update={"params": params})})
+    scheduler = Engine(replace(engine.bundle, card=single)).scheduler(SPACE)
+    talker = Talker(scheduler)
+    talker.session.respond(ask("why"), wish(engine, drop_oldest=True))
+    (first,) = run(scheduler, talker)
+    earlier = [*ask("two"), Turn("assistant", codes=first.codes), *ask("why")]
+    talker.session.remember(earlier, "audio")
+    while scheduler.tick():
+        pass
+    talker.session.respond(earlier, wish(engine, drop_oldest=True))
+    (second,) = run(scheduler, talker)
+    assert second.codes == first.codes
+    assert second.usage.prompt_text_rows == first.usage.prompt_text_rows
+    talker.session.respond(earlier, wish(engine))
+    (third,) = run(scheduler, talker)
+    assert third.usage.prompt_audio_rows > len(first.codes)

@@ -20,6 +20,7 @@ from moss_speech.inference.turns import (
     Asked,
     Detection,
     Finish,
+    Heard,
     LiveEvent,
     Output,
     QuestionError,
@@ -54,8 +55,9 @@ class Session:
         self.answer: Answer | None = None
         self._seat = batch.take()
         self._writer = GridWriter(bundle.tokenizer, bundle.lm.config)
+        self._said: tuple[Sequence[Turn], Output] | None = None
         self._opening_TC: Rows | None = None
-        self._n_read = 0
+        self._listening, self._n_read = False, 0
         self.closed = False
 
     def listen(self, rate_hz: int, detection: Detection | None) -> None:
@@ -80,10 +82,8 @@ class Session:
 
     def remember(self, turns: Sequence[Turn], output: Output) -> None:
         """What was said so far, to be read while the user speaks; a hint, never an error."""
-        try:
-            self._opening_TC, self._n_read = opening_rows(self._bundle, turns, output), 0
-        except ValueError:
-            self._opening_TC = None
+        self._said = (turns, output)
+        self._open(listening=bool(self.ear.codes))
 
     def respond(self, turns: Sequence[Turn], wish: Wish) -> None:
         """Begin to answer; one answer at a time."""
@@ -107,13 +107,19 @@ class Session:
     def listened(self) -> None:
         """Hear the next piece that waits."""
         for event in self.ear.work():
+            if isinstance(event, Heard):
+                self._said = None  # what was read of the turn stays until the client goes on
             self.sink(event)
 
     def read_ahead(self) -> bool:
-        """Read what was said so far and what the user is saying; False if there is nothing new."""
-        if self.answer is not None or self._opening_TC is None:
+        """Read what was said so far and what is being said; False if there is nothing new."""
+        if self.answer is not None or self._said is None:
             return False
         codes = self.ear.codes
+        if self._listening != bool(codes):
+            self._open(listening=bool(codes))
+        if self._opening_TC is None:
+            return False
         n_rows = len(self._opening_TC) + len(codes)
         is_new = not self._n_read or n_rows - self._n_read >= _READ_ROWS
         if not is_new or n_rows >= self._batch.capacity:
@@ -136,6 +142,14 @@ class Session:
         if (event := self.answer.say(samples_S)) is not None:
             self.sink(event)
         self._finish_if_spoken()
+
+    def _open(self, listening: bool) -> None:
+        assert self._said is not None
+        self._listening, self._n_read = listening, 0
+        try:
+            self._opening_TC = opening_rows(self._bundle, *self._said, listening)
+        except ValueError:
+            self._opening_TC = None
 
     def _begin(self, turns: Sequence[Turn], wish: Wish) -> None:
         bundle, capacity = self._bundle, self._batch.capacity
@@ -163,7 +177,7 @@ class Session:
         answer, self.answer = self.answer, None
         if answer.mouth is not None:
             self._mouths.leave(answer.mouth)
-        self._opening_TC = None  # more was said: the client tells what of it was heard
+        self._said = None  # more was said: the client tells what of it was heard
         self.sink(answer.finished(how))
 
     def _or_refuse(self, what: Asked, do: Callable[[], None]) -> None:
