@@ -64,7 +64,8 @@ class Session:
         """Greet the client, with the settings that its secret is bound to."""
         if settings is not None:
             try:
-                wish = SessionWish.model_validate({"type": "realtime", **settings})
+                update = {"type": "session.update", "session": {"type": "realtime", **settings}}
+                wish = asked.UpdateSession.model_validate(update).session
             except ValidationError as error:
                 raise refused_fields(error) from None
             self._configure(wish)
