@@ -5,7 +5,7 @@ import logging
 import time
 from contextlib import suppress
 
-from fastapi import WebSocket
+from fastapi import WebSocket, WebSocketDisconnect
 
 from moss_speech.inference.turns import Usage
 from services.access import Access, Caller
@@ -120,7 +120,11 @@ class Connection:
 
     async def _write(self) -> None:
         while True:
-            await self._websocket.send_text(await self._outbox.take())
+            text = await self._outbox.take()
+            try:
+                await self._websocket.send_text(text)
+            except WebSocketDisconnect:
+                raise EndingError(None) from None
 
     async def _watch(self) -> None:
         while True:
@@ -162,7 +166,7 @@ class Connection:
         if ending.close_code is None:
             return
         # the client may be gone, or may not read: then nobody is left to tell
-        with suppress(TimeoutError, RuntimeError, EndingError):
+        with suppress(TimeoutError, RuntimeError, WebSocketDisconnect, EndingError):
             async with asyncio.timeout(CLOSE_S):
                 if ending.error is not None:
                     self._tell(told.error(ending.error, None))

@@ -1,4 +1,4 @@
-"""The unchanged OpenAI client on a live session, every event checked."""
+"""The unchanged OpenAI client on a live session, every event and their order checked."""
 
 import asyncio
 import base64
@@ -13,6 +13,7 @@ from openai.resources.realtime.realtime import AsyncRealtimeConnection
 
 from moss_speech.audio import Samples
 from tests.services.realtime.checked import checked
+from tests.services.realtime.grammar import Grammar
 from tests.tiny_bundle import spoken
 
 P = ParamSpec("P")
@@ -58,6 +59,7 @@ class Line:
     def __init__(self, connection: AsyncRealtimeConnection) -> None:
         self.connection = connection
         self.events: list[dict[str, Any]] = []
+        self.grammar = Grammar()
 
     async def send(self, kind: str, **fields: Any) -> None:
         await self.connection.send({"type": kind, **fields})  # type: ignore[misc, arg-type]
@@ -65,6 +67,7 @@ class Line:
     async def next(self) -> dict[str, Any]:
         async with asyncio.timeout(WAIT_S):
             event = checked(await self.connection.recv_bytes())
+        self.grammar.read(event)
         self.events.append(event)
         return event
 

@@ -30,6 +30,7 @@ from services.realtime.response import Response
 from services.realtime.session import Session
 from services.served import ModelInfo
 from tests.services.realtime.checked import checked
+from tests.services.realtime.grammar import Grammar
 
 CODE_SAMPLES = 1920
 
@@ -92,7 +93,7 @@ class Stage:
 
     def __init__(self, settings: dict[str, Any] | None = None) -> None:
         self.talk, self.now_s = ScriptedTalk(), 0.0
-        self.outbox = Outbox(2**30)
+        self.outbox, self.grammar = Outbox(2**30), Grammar()
         self.answers: list[Response] = []
         self.spent: list[Usage] = []
         self.session = Session(
@@ -110,6 +111,7 @@ class Stage:
         events = []
         while not self.outbox.empty:
             events.append(checked(self.outbox._queue.get_nowait()))
+            self.grammar.read(events[-1])
         return events
 
     def ask(self, kind: str, **fields: Any) -> list[dict[str, Any]]:
