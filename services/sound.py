@@ -153,10 +153,33 @@ class _Encoded:
             self._out = -1
 
 
+class _AtOnce:
+    """A file that is sent when it is whole."""
+
+    def __init__(self, kind: Kind, sample_rate_hz: int, comment: str) -> None:
+        self._how = (sample_rate_hz, kind, comment)
+        self._said = [np.zeros(0, np.float32)]
+
+    def push(self, samples_S: Samples) -> bytes:
+        self._said.append(samples_S)
+        return b""
+
+    def finish(self) -> bytes:
+        return sound_file(np.concatenate(self._said), *self._how)
+
+    def close(self) -> None:
+        pass
+
+
 def sound_stream(sample_rate_hz: int, kind: Kind, comment: str = "") -> SoundStream:
-    """A stream of 16-bit mono sound that is sent while it is made; the caller closes it."""
+    """A stream of 16-bit mono sound that is sent while it is made; the caller closes it.
+
+    FLAC comes when it is whole: libsndfile, and all that read with it, need its length.
+    """
     if kind == "pcm":
         return _Plain(b"")
     if kind == "wav":
         return _Plain(wav_header(sample_rate_hz, comment, None))
+    if kind == "flac":
+        return _AtOnce(kind, sample_rate_hz, comment)
     return _Encoded(kind, sample_rate_hz, comment)
