@@ -6,20 +6,20 @@ import re
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx
+import openai
 import pytest
 import yaml
 
 from tests.services.collector import Collector, attributes, collecting
-from tests.services.conftest import free_port, start, stop
+from tests.services.conftest import serving
 from tests.services.promql import Served, faults, served_by, used_by
 from tests.services.test_chat import SPOKEN, ask_aloud, file_of
-from tests.tiny_bundle import spoken, tiny_bundle
+from tests.tiny_bundle import spoken
 
 pytestmark = pytest.mark.timeout(400)
 ROOT = Path(__file__).parents[2]
@@ -27,31 +27,17 @@ INFRA = ROOT / "infra"
 QUESTION = "what color is the grass"
 KEY = "ms-0123456789abcdefghijklmnop"
 CALLER = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
-BEGINS_S = 180
 
 
 @dataclass(frozen=True)
 class Seen:
-    """What a server showed of one spoken and one refused question."""
+    """What a server of two workers showed of two answers, a refusal and a live conversation."""
 
     exposed: str
     log: str
     collector: Collector
     request_id: str
     sound: str
-
-
-def wait_until_ready(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + BEGINS_S
-    while True:
-        try:
-            if httpx.get(f"{url}/readyz", timeout=5).status_code == 200:
-                return
-        except httpx.HTTPError:
-            pass
-        assert process.poll() is None, log.read_text()
-        assert time.monotonic() < deadline, log.read_text()
-        time.sleep(0.2)
 
 
 def converse(url: str) -> tuple[str, str]:
@@ -68,21 +54,41 @@ def converse(url: str) -> tuple[str, str]:
     return answer.headers["x-request-id"], answer.json()["choices"][0]["message"]["audio"]["data"]
 
 
+def talk(url: str) -> None:
+    """One turn of a live conversation."""
+    client = openai.OpenAI(base_url=f"{url}/v1", api_key=KEY, max_retries=0)
+    with client.realtime.connect(model="moss-speech") as connection:
+        content: Any = [{"type": "input_text", "text": QUESTION}]
+        connection.conversation.item.create(
+            item={"type": "message", "role": "user", "content": content}
+        )
+        connection.response.create()
+        for event in connection:
+            if event.type == "response.done":
+                return
+
+
+def settled(url: str) -> str:
+    """The figures once both workers are ready and no conversation is left."""
+    deadline = time.monotonic() + 60
+    while True:
+        exposed = httpx.get(f"{url}/metrics", timeout=10).text
+        both = re.search(r"^moss_model_workers{.*} 2.0$", exposed, re.M)
+        if both and "\nmoss_sessions 0.0\n" in exposed:
+            return exposed
+        assert time.monotonic() < deadline, exposed
+        time.sleep(0.2)
+
+
 @pytest.fixture(scope="module")
-def seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seen]:
-    folder, port = tmp_path_factory.mktemp("observed"), free_port()
-    url, log = f"http://127.0.0.1:{port}", folder / "log"
-    with collecting() as collector, pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MOSS_LOGS", "json")
-        patch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url)
-        process = start(str(tiny_bundle(folder)), log, folder / "state", port)
-        try:
-            wait_until_ready(url, process, log)
-            request_id, sound = converse(url)
-            exposed = httpx.get(f"{url}/metrics", timeout=10).text
-        finally:
-            stop(process)
-    yield Seen(exposed, log.read_text(), collector, request_id, sound)
+def seen(tmp_path_factory: pytest.TempPathFactory) -> Seen:
+    folder, how = tmp_path_factory.mktemp("observed"), {"logs": "json", "workers": "2"}
+    with collecting() as collector:
+        with serving(folder, otlp_endpoint=collector.url, **how) as server:
+            request_id, sound = converse(server.url)
+            talk(server.url)
+            exposed = settled(server.url)
+        return Seen(exposed, server.log.read_text(), collector, request_id, sound)
 
 
 @pytest.fixture(scope="module")
@@ -125,6 +131,17 @@ def test_every_figure_that_is_served_is_drawn_or_alerted(served: Served) -> None
     assert {name for name in families if name.startswith("moss_")} - drawn == set()
 
 
+def test_the_reference_lists_what_is_served(served: Served) -> None:
+    text = (ROOT / "docs" / "reference" / "serving.md").read_text()
+    listed = dict(re.findall(r"`(moss_\w+)(?:{([\w,]+)})?`", text))
+    found = {re.sub("_(bucket|count|sum)$", "", name): labels for name, labels in served.items()}
+    assert listed.keys() == found.keys()
+    for name, labels in found.items():
+        assert {label for one in labels for label in one} - {"le"} == {
+            label for label in listed[name].split(",") if label
+        }, name
+
+
 def test_every_alert_is_served_and_has_its_section_in_the_runbook(served: Served) -> None:
     sections = re.findall(r"^### (\w+)$", (ROOT / "docs/guides/operate.md").read_text(), re.M)
     assert {a["alert"] for a in alerts()} == set(sections)
@@ -136,7 +153,7 @@ def test_every_alert_is_served_and_has_its_section_in_the_runbook(served: Served
 
 def test_the_conversation_is_in_the_figures(seen: Seen) -> None:
     figures = dict(re.findall(r"^(moss_\S+) (\S+)$", seen.exposed, re.M))
-    assert float(figures["moss_first_audio_seconds_count"]) == 1
+    assert float(figures["moss_first_audio_seconds_count"]) == 2
     assert float(figures["moss_first_text_seconds_count"]) == 1
     assert float(figures["moss_spoken_seconds_total"]) > 0
     assert 1 < float(figures["moss_heard_seconds_total"]) < 3
@@ -146,7 +163,7 @@ def test_the_conversation_is_in_the_figures(seen: Seen) -> None:
     assert float(figures['moss_engine_step_seconds_count{kind="speak"}']) > 0
     assert float(figures["moss_event_loop_lag_seconds_count"]) > 0
     assert 'route="/v1/chat/completions",status="400"' in seen.exposed
-    assert "python_gc" not in seen.exposed
+    assert 'method="WS",route="/v1/realtime",status="101"' in seen.exposed
 
 
 def test_the_log_is_json_names_the_request_and_tells_nothing_else(seen: Seen) -> None:
@@ -154,7 +171,9 @@ def test_the_log_is_json_names_the_request_and_tells_nothing_else(seen: Seen) ->
     assert all({"time", "level", "logger", "process", "message"} <= one.keys() for one in lines)
     assert {"bentoml.access", "bentoml.serve", "services.watch"} <= {one["logger"] for one in lines}
     answered = [one for one in lines if one["message"] == "answered"]
-    assert [one["output"] for one in answered] == ["audio", "text"]
+    assert [one["output"] for one in answered] == ["audio", "text", "audio"]
+    assert answered[2]["session"].startswith("sess_")
+    assert answered[2]["response"].startswith("resp_")
     assert answered[0]["request"] == seen.request_id
     assert answered[0]["trace"] == CALLER[3:35]
     assert answered[0]["audio_ms"] > 0
@@ -166,7 +185,9 @@ def test_the_log_is_json_names_the_request_and_tells_nothing_else(seen: Seen) ->
 
 
 def test_the_turn_is_in_the_callers_trace_without_sound_or_text(seen: Seen) -> None:
-    spoken_turn, written_turn = seen.collector.turns()
+    turns = sorted(seen.collector.turns(), key=lambda turn: turn.start_time_unix_nano)
+    spoken_turn, written_turn, live_turn = turns
+    assert attributes(live_turn)["session_id"].startswith("sess_")
     assert spoken_turn.trace_id.hex() == CALLER[3:35]
     assert spoken_turn.parent_span_id.hex() == CALLER[36:52]
     assert attributes(spoken_turn)["request_id"] == seen.request_id
