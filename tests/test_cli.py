@@ -102,6 +102,19 @@ def test_plan_counts_the_published_model_without_memory(workspace: Path) -> None
     assert (lm["tensors"], lm["parameters"]) == (446, 9_095_694_336)
 
 
+def test_plan_of_serving_says_how_many_sessions_fit(workspace: Path) -> None:
+    options = ("plan", "--serve", "--preset", "paper", "--session-rows", "1024")
+    done = CliRunner().invoke(app, [*options, "--memory-gb", "24", "--json"])
+    assert done.exit_code == 0, done.stderr
+    plans = {plan["weights"]: plan for plan in json.loads(done.stdout)["plans"]}
+    assert plans["bf16"]["lm_bytes"] == 2 * 9_095_694_336
+    assert plans["fp32"]["sessions"]["24"] == 0 < plans["bf16"]["sessions"]["24"]
+    table = CliRunner().invoke(app, options).stdout
+    assert all(f"in {gb} GB" in table for gb in (16, 24, 40))
+    refused = CliRunner().invoke(app, [*options, "--session-rows", "50000"])
+    assert refused.exit_code == 1 and "must be 1..40960" in refused.stderr
+
+
 def test_plan_refuses_an_unknown_preset(workspace: Path) -> None:
     done = CliRunner().invoke(app, ["plan", "--preset", "papre"])
     assert done.exit_code == 1

@@ -24,8 +24,8 @@ from moss_speech.lm.model import LayerSplitLM
 from moss_speech.lm.tokenizer import COMPANIONS, TextTokenizer, load_tokenizer
 from moss_speech.storage import file_digest, fresh_dir, link_or_copy, write_json
 
-_LM, _CODEC, FLOW = Path("lm"), Path("codec"), Path("codec/flow")
-_VOCODER, _VOICES = Path("codec/flow/hift"), Path("voices")
+LM, CODEC, FLOW = Path("lm"), Path("codec"), Path("codec/flow")
+VOCODER, _VOICES = Path("codec/flow/hift"), Path("voices")
 _KEPT = (
     *("*.safetensors", "*config.json", "tokenizer.json", "*.safetensors.index.json"),
     CAMPPLUS,
@@ -78,8 +78,8 @@ class Bundle(SpeechParts):
         card = verify_bundle(folder)
         bundle = cls(
             **vars(_speech_parts(folder, card)),
-            lm=load_lm(folder / _LM),
-            tokenizer=load_tokenizer(folder / _LM),
+            lm=load_lm(folder / LM),
+            tokenizer=load_tokenizer(folder / LM),
             card=card,
             digest=file_digest(folder / CARD),
         )
@@ -92,8 +92,8 @@ class Bundle(SpeechParts):
 
 
 def _speech_parts(folder: Path, card: Card) -> SpeechParts:
-    codec = load_codec(folder / _CODEC)
-    decoder = load_speech_decoder(folder / FLOW, folder / _VOCODER)
+    codec = load_codec(folder / CODEC)
+    decoder = load_speech_decoder(folder / FLOW, folder / VOCODER)
     flow = decoder.flow.config
     if codec.config.n_codes != flow.n_codes:
         raise ValueError(
@@ -126,10 +126,10 @@ def write_bundle(
     are stored once; whoever changes those files then damages it.
     """
     with fresh_dir(out) as folder:
-        _take_model(models.lm, folder / _LM, link)
-        _take_model(models.codec, folder / _CODEC, link)
+        _take_model(models.lm, folder / LM, link)
+        _take_model(models.codec, folder / CODEC, link)
         _take_model(models.decoder, folder / FLOW, link)
-        _take_model(models.vocoder, folder / _VOCODER, link)
+        _take_model(models.vocoder, folder / VOCODER, link)
         for voice in voices:
             save_voice(voice, folder / _VOICES / voice.name)
         files = {

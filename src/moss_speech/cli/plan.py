@@ -12,7 +12,9 @@ from moss_speech.settings import settings
 
 if TYPE_CHECKING:
     from moss_speech.decoder.plan import StreamPlan
+    from moss_speech.inference.capacity import Sizes
     from moss_speech.lm.plan import LMPlan, StagePlan
+    from moss_speech.params.sections import Pipeline
 
 app = typer.Typer()
 
@@ -23,19 +25,33 @@ def plan(
     preset: Annotated[str, typer.Option(help="A preset, or `params` for params.yaml")] = "params",
     gpus: Annotated[int, typer.Option(min=1)] = 8,
     gpu_gb: Annotated[float, typer.Option(min=1, help="Memory of one GPU")] = 80.0,
+    serve: Annotated[bool, typer.Option("--serve", help="Count serving instead")] = False,
+    model: Annotated[str, typer.Option(help="With --serve: a model instead of a preset")] = "",
+    memory_gb: Annotated[
+        list[float] | None, typer.Option(help="With --serve, repeated: memories to fill")
+    ] = None,
+    session_rows: Annotated[
+        int | None, typer.Option(min=1, help="With --serve: longest conversation; default 4096")
+    ] = None,
+    voices: Annotated[int, typer.Option(min=1, help="With --serve: voices in use")] = 1,
     as_json: Json = False,
 ) -> None:
     """Check a preset and count its model: parameters and memory, without running anything."""
+    if serve:
+        from moss_speech.cli.plan_serving import serving_json, serving_lines
+
+        asked = (_sizes(preset, model), session_rows, voices, memory_gb or [16.0, 24.0, 40.0])
+        typer.echo(serving_json(*asked) if as_json else "\n".join(serving_lines(*asked)))
+        return
+    _plan_training(preset, gpus, gpu_gb, as_json)
+
+
+def _plan_training(preset: str, gpus: int, gpu_gb: float, as_json: bool) -> None:
     from moss_speech.audio import SPEAKING
     from moss_speech.decoder.plan import plan_streams
     from moss_speech.lm.plan import Machine, plan_lm
-    from moss_speech.params.presets import presets
-    from moss_speech.params.sections import load_pipeline
 
-    files = presets(settings().root) | {"params": settings().root / "params.yaml"}
-    if preset not in files:
-        raise ValueError(f"no preset {preset!r}; there are {', '.join(files)}")
-    params = load_pipeline(files[preset])
+    params = _pipeline(preset)
     machine = Machine(gpus, int(gpu_gb * 1e9))
     counted = plan_lm(_config(params.init_backbone.source), machine, _runs(params))
     flow = params.train_decoder.model
@@ -45,6 +61,45 @@ def plan(
         return
     for line in [*_table(counted, preset, gpus, gpu_gb), _speaking(speaking)]:
         typer.echo(line)
+
+
+def _pipeline(preset: str) -> "Pipeline":
+    from moss_speech.params.presets import presets
+    from moss_speech.params.sections import load_pipeline
+
+    files = presets(settings().root) | {"params": settings().root / "params.yaml"}
+    if preset not in files:
+        raise ValueError(f"no preset {preset!r}; there are {', '.join(files)}")
+    return load_pipeline(files[preset])
+
+
+def _sizes(preset: str, model: str) -> "Sizes":
+    """The configs of a model, or those that a preset leads to; what it takes as published is so."""
+    from moss_speech.audio import SPEAKING
+    from moss_speech.codec.config import PUBLISHED_CODEC, CodecConfig
+    from moss_speech.decoder.config import FlowConfig, vocoder_config
+    from moss_speech.inference.capacity import Sizes
+    from moss_speech.registry.fetch import fetch_model
+
+    if model:
+        return Sizes.of_bundle(fetch_model(model))
+    params = _pipeline(preset)
+    lm = _config(params.init_backbone.source)
+    made = settings().root / "models" / "codec" / "config.json"
+    codec = CodecConfig.read(made) if _is_made_here(params) else PUBLISHED_CODEC
+    flow = FlowConfig(
+        **params.train_decoder.model.model_dump(),
+        n_codes=codec.n_codes,
+        codec_digest="",
+        format=SPEAKING,
+    )
+    return Sizes(lm, codec, flow, vocoder_config(params.train_vocoder.model, SPEAKING))
+
+
+def _is_made_here(params: "Pipeline") -> bool:
+    from moss_speech.params.lm import Scratch
+
+    return isinstance(params.init_backbone.source, Scratch)
 
 
 def _runs(params: Any) -> dict[str, Any]:

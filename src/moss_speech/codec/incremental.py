@@ -35,6 +35,11 @@ class IncrementalEncoder:
         blocks = cast(Iterable[Block], encoder.layers)
         self._layers = [_Layer(block, config, step_frames) for block in blocks]
 
+    def memory_bytes(self) -> int:
+        """Bytes that it keeps of its own between steps."""
+        ends = (self._mel_1MK, self._half_1DK, self._unpooled_1TD)
+        return sum(x.nbytes for x in ends) + sum(layer.memory_bytes() for layer in self._layers)
+
     def step(self, mel_1MF: Tensor) -> Tensor:
         """Pooled vectors [1, N, D] that became known with these features."""
         return self._pooled(self._embed(mel_1MF), last=False)
@@ -84,6 +89,10 @@ class _Layer:
         """Numbers of the first frame in the buffer and of the next to come."""
         self._x_1TD = like.new_zeros(1, 0, config.d_model)
         self._q_1HTW = like.new_zeros(1, n_heads, 0, width)
+
+    def memory_bytes(self) -> int:
+        """Bytes of the buffer and of what waits."""
+        return self._kv_2HKW.nbytes + self._x_1TD.nbytes + self._q_1HTW.nbytes
 
     def step(self, x_1TD: Tensor, last: bool) -> Tensor:
         """Frames that are done: those that have all their frames ahead, or all if it is the end."""

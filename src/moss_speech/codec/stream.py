@@ -13,6 +13,8 @@ import torch
 from torch import Tensor
 
 from moss_speech.audio import Samples, check_samples
+from moss_speech.codec.config import CodecConfig
+from moss_speech.codec.encoder import Encoder
 from moss_speech.codec.features import log_power, scaled
 from moss_speech.codec.incremental import IncrementalEncoder
 from moss_speech.codec.model import Codec, Codes
@@ -22,6 +24,13 @@ TYPICAL_LOUDNESS = 1.0
 """Loudest log10 mel power of a usual utterance: what is assumed before anything was heard."""
 _STEP_CODES = 64
 """Codes encoded in one go at most, when a long piece is pushed."""
+
+
+def stream_bytes(config: CodecConfig) -> int:
+    """What one listener keeps, but for the few frames that wait for those ahead of them."""
+    with torch.device("meta"):
+        encoder = Encoder(config)
+        return IncrementalEncoder(encoder, _STEP_CODES * config.pooling_kernel_size).memory_bytes()
 
 
 class CodecStream:
