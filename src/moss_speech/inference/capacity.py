@@ -116,7 +116,7 @@ def _lm_bytes(config: LMConfig, weights: Weights) -> int:
         for part, tensor in layer.state_dict().items()
     }
     others = [w for name, w in model.state_dict().items() if name not in own]
-    n_values = sum(w.numel() for w in others)
+    n_values: int = sum(w.numel() for w in others)
     return _nbytes(own.values()) + n_values * _FLOAT_BYTES[weights]
 
 
