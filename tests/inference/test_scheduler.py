@@ -256,12 +256,14 @@ def test_model_that_learnt_single_exchanges_is_not_given_earlier_ones(engine: En
     talker = Talker(scheduler)
     talker.session.respond(ask("why"), wish(engine, drop_oldest=True))
     (first,) = run(scheduler, talker)
+    talker.events.clear()
     earlier = [*ask("two"), Turn("assistant", codes=first.codes), *ask("why")]
     talker.session.remember(earlier, "audio")
     while scheduler.tick():
         pass
     talker.session.respond(earlier, wish(engine, drop_oldest=True))
     (second,) = run(scheduler, talker)
+    talker.events.clear()
     assert second.codes == first.codes
     assert second.usage.prompt_text_rows == first.usage.prompt_text_rows
     talker.session.respond(earlier, wish(engine))
