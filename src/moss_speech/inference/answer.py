@@ -43,6 +43,13 @@ class Answer:
         """Whether nothing of it is out."""
         return self._clock.first_s is None
 
+    @property
+    def late_s(self) -> float:
+        """For how long who listens has had nothing to hear; 0 if there is something, or nobody."""
+        if not self.wish.live or self.waits:
+            return 0.0
+        return max(0.0, self._clock.started + self._clock.elapsed_s() - self.due_s)
+
     def is_ahead(self, now_s: float) -> bool:
         """Whether enough is there for now: codes not yet spoken count as well."""
         if self.mouth is None or not self.wish.live or self.waits:
@@ -80,8 +87,8 @@ class Answer:
             self._clock.first()
             self._observer.first_audio(self._clock.timings().first_s)
             self.due_s = now_s
-        elif self.wish.live and now_s > self.due_s:
-            self._observer.underrun(now_s - self.due_s)
+        elif (late_s := self.late_s) > 0:
+            self._observer.underrun(late_s)
         self._pieces.append(samples_S)
         self._n_samples += samples_S.size
         if self.wish.live:

@@ -3,42 +3,32 @@
 import time
 from collections import deque
 
-from moss_speech.inference.observer import Kind, Observer
-
 WINDOW_S = 5.0
 _FULL = 0.9
 """Share of the time that may be spent computing."""
 
 
 class Load:
-    """Seconds computed in the last `WINDOW_S`, and when sound last came too late.
+    """Seconds spent on live conversations lately, and when sound last came too late."""
 
-    It stands between an engine and its observer and passes everything on.
-    """
-
-    def __init__(self, observer: Observer) -> None:
-        self._observer = observer
+    def __init__(self) -> None:
         self._work: deque[tuple[float, float]] = deque()
         self._late_s = float("-inf")
-        self.session, self.waiting = observer.session, observer.waiting
-        self.first_audio, self.finished = observer.first_audio, observer.finished
 
-    def engine_step(self, kind: Kind, seconds: float, batch: int) -> None:
-        """Count work that ended now."""
+    def add(self, seconds: float) -> None:
+        """Count work that ended now and that somebody who listens waited for."""
         now_s = time.monotonic()
         self._work.append((now_s, seconds))
         while self._work[0][0] < now_s - WINDOW_S:
             self._work.popleft()
-        self._observer.engine_step(kind, seconds, batch)
 
-    def underrun(self, seconds: float) -> None:
+    def late(self) -> None:
         """Note that somebody ran out of sound."""
         self._late_s = time.monotonic()
-        self._observer.underrun(seconds)
 
     @property
     def busy(self) -> float:
-        """Share of the last seconds spent computing."""
+        """Share of the last seconds spent on live conversations."""
         since_s = time.monotonic() - WINDOW_S
         return sum(seconds for at_s, seconds in tuple(self._work) if at_s >= since_s) / WINDOW_S
 

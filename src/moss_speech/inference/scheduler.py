@@ -48,7 +48,7 @@ class Scheduler:
     ) -> None:
         capacity = min(space.rows, bundle.lm.config.max_position_embeddings)
         self._bundle, self._limits = bundle, limits
-        self.load = self._observer = Load(observer)
+        self._observer, self.load = observer, Load()
         self._batch = Batch(bundle.lm, space.sessions, capacity, decoding)
         self._mouths = Mouths(bundle.decoder, space.mouths)
         self._sessions: list[Session] = []
@@ -146,18 +146,23 @@ class Scheduler:
         began_s = time.monotonic()
         by_stream = {a.mouth.stream: s for a, s in answers.items() if a.mouth is not None}
         said = room.advance()
-        self._worked("speak", began_s, len(said))
+        live = any(a.wish.live for a in answers if a.mouth is not None and a.mouth.stream in said)
+        self._worked("speak", began_s, len(said), live)
         for stream, samples_S in said.items():
-            by_stream[stream].say(samples_S)
+            if by_stream[stream].say(samples_S):
+                self.load.late()
 
     def _think(self, thinking: list[Answer], answers: dict[Answer, Session]) -> None:
         began_s = time.monotonic()
         by_request = {a.request: s for a, s in answers.items()}
         paused = [a.request for a in answers if a not in thinking]
         new = self._batch.step(paused=paused)
-        self._worked("think", began_s, len(thinking))
+        self._worked("think", began_s, len(thinking), any(a.wish.live for a in thinking))
         for request, row in new:
             by_request[request].take(row)
 
-    def _worked(self, kind: Kind, began_s: float, batch: int) -> None:
-        self._observer.engine_step(kind, time.monotonic() - began_s, batch)
+    def _worked(self, kind: Kind, began_s: float, batch: int, live: bool = True) -> None:
+        seconds = time.monotonic() - began_s
+        if live:
+            self.load.add(seconds)
+        self._observer.engine_step(kind, seconds, batch)

@@ -136,12 +136,14 @@ class Session:
             self.sink(event)
         self._finish_if_spoken()
 
-    def say(self, samples_S: Samples) -> None:
-        """New sound of the answer."""
+    def say(self, samples_S: Samples) -> bool:
+        """New sound of the answer; whether it came too late for who listens."""
         assert self.answer is not None
+        late_s = self.answer.late_s
         if (event := self.answer.say(samples_S)) is not None:
             self.sink(event)
         self._finish_if_spoken()
+        return event is not None and late_s > 0
 
     def _open(self, listening: bool) -> None:
         assert self._said is not None
