@@ -35,6 +35,8 @@ class Item:
     audio: bytes = b""
     """In the wire format in which it was heard or said; empty if it is not kept any more."""
     bytes_per_ms: int = 0
+    lead_ms: int = 0
+    """Sound before that of the codes: the mark of synthetic speech."""
     status: Status = "completed"
 
     @property

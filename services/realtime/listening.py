@@ -45,9 +45,9 @@ class Listening:
         self._aside_ms = 0
         self._commit: Commit | None = None
         self._append_id: str | None = None
-        self._has_audio = False
-        self._speaking: str | None = None
-        """Id of the item that the user is speaking."""
+        self._has_audio = self._is_speaking = False
+        self._announced: str | None = None
+        """Id of the item that the user speaks; a turn may be on its way that was cleared since."""
         self._stopped = False
         """The user stopped; the codes of the turn are on their way."""
         self._listen()
@@ -73,7 +73,7 @@ class Listening:
             self._tape = Tape(config.hears, self._tape.end_ms, TAPE_MS)
         now, then = (c.vad and c.vad.detection for c in (config, before))
         if config.hears != before.hears or now != then:
-            self._speaking, self._stopped = None, False
+            self._is_speaking = False
             self._listen()
 
     def append(self, data: bytes, event_id: str | None) -> None:
@@ -88,11 +88,9 @@ class Listening:
 
     def commit(self, event_id: str | None, then: Callable[[Item], None]) -> None:
         """End the user's turn; `then` gets its item."""
-        item_id = self._speaking or new_id("item")
 
         def joined(heard: Heard) -> None:
-            self._speaking, self._has_audio = None, False
-            then(self._join(item_id, heard))
+            then(self._join(self._take_id(), heard))
 
         self._commit = Commit(event_id, joined)
         self._talk.commit()
@@ -100,14 +98,14 @@ class Listening:
     def clear(self) -> None:
         """Forget what was heard."""
         self._talk.clear()
-        self._speaking, self._has_audio = None, False
+        self._is_speaking = self._has_audio = False
         self._tell(told.cleared())
 
     def encode(self, data: bytes, event_id: str | None, then: Callable[[Heard], None]) -> None:
         """Codes of a recording, by way of the buffer, which must hold nothing of the user."""
         wire, limits = self._config.hears, self._talk.engine.limits
         check_audio(data, wire, "item.content[0].audio", limits.max_s)
-        if self._speaking or (self._has_audio and self._config.vad is None):
+        if self._is_speaking or (self._has_audio and self._config.vad is None):
             reason = "the input audio buffer holds a turn; commit or clear it before adding audio"
             raise invalid(reason, "item.content[0].audio", "input_audio_buffer_not_empty")
         self._aside_ms += len(data) // wire.bytes_per_ms
@@ -118,22 +116,27 @@ class Listening:
 
     def started(self, event: SpeechStarted) -> None:
         """The user began to speak."""
-        self._speaking = new_id("item")
-        self._tell(told.speech("started", max(0, event.at_ms - self._aside_ms), self._speaking))
+        self._announced, self._is_speaking = new_id("item"), True
+        self._tell(told.speech("started", max(0, event.at_ms - self._aside_ms), self._announced))
 
     def stopped(self, event: SpeechStopped) -> None:
         """The user has been silent for long enough; the codes follow."""
-        self._speaking, self._stopped = self._speaking or new_id("item"), True
-        self._tell(told.speech("stopped", max(0, event.at_ms - self._aside_ms), self._speaking))
+        self._announced, self._stopped = self._announced or new_id("item"), True
+        self._tell(told.speech("stopped", max(0, event.at_ms - self._aside_ms), self._announced))
 
     def heard(self, event: Heard) -> Item | None:
         """The item of a turn that voice activity ended; None if a commit did."""
         if self._commit is not None and not self._stopped:
             self._committed(self._commit).then(event)
             return None
-        item_id, self._speaking, self._stopped = self._speaking or new_id("item"), None, False
-        self._has_audio = False
-        return self._join(item_id, event)
+        self._stopped = False
+        return self._join(self._take_id(), event)
+
+    def _take_id(self) -> str:
+        """The id of a turn that has ended."""
+        item_id, self._announced = self._announced or new_id("item"), None
+        self._is_speaking = self._has_audio = False
+        return item_id
 
     def _committed(self, commit: Commit) -> Commit:
         self._commit = None
@@ -147,7 +150,7 @@ class Listening:
         if self._commit is not None and (self._commit.aside or event.what == "commit"):
             cause = self._committed(self._commit).event_id
         if event.what == "commit":
-            self._speaking, self._has_audio = None, False
+            self._take_id()
         self._tell(told.error(refusal(event), cause))
 
     def idle(self, timeout_ms: int) -> None:

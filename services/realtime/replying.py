@@ -6,6 +6,7 @@ from collections.abc import Callable
 from moss_speech.inference.turns import AudioDelta, Finished, Reply, TextDelta, Usage
 from services.errors import ApiError, invalid
 from services.ids import bind
+from services.mark import mark_of
 from services.realtime.config import Config
 from services.realtime.conversation import Conversation, Item, turns_of
 from services.realtime.response import Cancelled, Order, Response
@@ -20,10 +21,12 @@ def model_metadata(talk: Talk) -> dict[str, str]:
     """What every answer says of the model that made it."""
     parents = talk.engine.lineage["parents"].items()
     lineage = " ".join(f"{name}:{digest[:12]}" for name, digest in parents)
+    mark = mark_of(talk.info).comment
     return {
         "moss.version": talk.info.version,
         "moss.digest": talk.info.digest,
         "moss.lineage": lineage[:MAX_METADATA],
+        **({"moss.synthetic": mark} if mark else {}),
     }
 
 
@@ -86,7 +89,9 @@ class Replying:
             voice=how.voice,
             drop_oldest=self.config.truncation == "auto",
         )
-        self._response = Response(order, self._conversation, self._tell, engine.sample_rate_hz)
+        rate_hz = engine.sample_rate_hz
+        opening_S = None if self.spoke else mark_of(self._talk.info).opening(rate_hz)
+        self._response = Response(order, self._conversation, self._tell, rate_hz, opening_S)
         self.idle_at_s = None
         bind(response=self._response.id)
         self._response.begin()

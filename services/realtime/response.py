@@ -6,6 +6,8 @@ Shapes: S samples.
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+import numpy as np
+
 from moss_speech.audio import Samples
 from moss_speech.inference.turns import Reply
 from services.errors import ApiError
@@ -60,12 +62,14 @@ class Response:
     conversation: Conversation
     tell: Tell
     sample_rate_hz: int
+    opening_S: Samples | None = None
+    """What sounds before the answer itself."""
     id: str = field(default_factory=lambda: new_id("resp"))
     cancelled: Cancelled | None = None
     failure: ApiError | None = None
     """Why the answer must end early; the engine was told to stop."""
     n_samples: int = 0
-    """Sound that went out, at the engine's rate."""
+    """Sound of the answer that went out, at the engine's rate."""
 
     def __post_init__(self) -> None:
         self.spoken = self.order.answering.output == "audio"
@@ -88,7 +92,7 @@ class Response:
     @property
     def played_ms(self) -> int:
         """Length of the sound that went out."""
-        return self.n_samples * 1000 // self.sample_rate_hz
+        return self._item.lead_ms + self.n_samples * 1000 // self.sample_rate_hz
 
     @property
     def n_codes(self) -> int:
@@ -116,6 +120,10 @@ class Response:
         """Send more sound."""
         self._begin_item()
         self.n_samples += samples_S.size
+        if self.opening_S is not None:
+            samples_S = np.concatenate((self.opening_S, samples_S))
+            self._item.lead_ms = self.opening_S.size * 1000 // self.sample_rate_hz
+            self.opening_S = None
         if data := self._speaker.push(samples_S, last):
             self._sound += data
             self.tell(self._part.audio_delta(data))

@@ -9,6 +9,7 @@ from services.errors import ApiError, answer_api_error
 from services.realtime.connection import Connection
 from services.realtime.conversation import new_id
 from services.realtime.told import error as told_error
+from services.recording import may_record
 from services.runtime import Runtime
 from services.served import ModelInfo
 
@@ -46,7 +47,7 @@ async def realtime(websocket: WebSocket) -> None:
     try:
         caller = await runtime.access.caller(websocket, "realtime")
         _check_model(websocket.query_params.get("model"), runtime.model)
-        with closing(await runtime.open(caller)) as talk:
+        with closing(await runtime.open(caller, may_record(websocket))) as talk:
             offered = websocket.scope["subprotocols"]
             await websocket.accept(PROTOCOL if PROTOCOL in offered else None)
             connection = Connection(

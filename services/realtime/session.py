@@ -181,11 +181,12 @@ class Session:
         if item.kind != "output_audio" or item.status == "in_progress":
             reason = "only a spoken answer that is over can be truncated"
             raise invalid(reason, "item_id", "item_truncate_invalid_item_id")
-        held_ms = len(item.codes) * CODE_MS
+        held_ms = item.lead_ms + len(item.codes) * CODE_MS
         if event.audio_end_ms > held_ms:
             reason = f"audio_end_ms is {event.audio_end_ms}, the item lasts {held_ms} ms"
             raise invalid(reason, "audio_end_ms")
-        item.codes = item.codes[: -(-event.audio_end_ms // CODE_MS)]
+        spoken_ms = max(0, event.audio_end_ms - item.lead_ms)
+        item.codes = item.codes[: -(-spoken_ms // CODE_MS)]
         item.audio = item.audio[: event.audio_end_ms * item.bytes_per_ms]
         self._tell(told.truncated(item.id, event.audio_end_ms))
         self._replying.remember()

@@ -148,7 +148,7 @@ def finished(n_codes: int = 0, text: str = "", finish: Finish = "stop") -> Finis
     audio = np.zeros(n_codes * CODE_SAMPLES, np.float32)
     usage = Usage(11, 7, len(text), n_codes)
     return Finished(
-        Reply(text, tuple(range(n_codes)), audio, 24000, finish, usage, Timings(0, 0, 0))
+        Reply(text, tuple(range(n_codes)), audio, 24000, finish, usage, Timings(0, 0, 0, 0))
     )
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from moss_speech.inference.turns import Heard, Refused, SpeechStarted, SpeechStopped, Turn
 from moss_speech.lm.grid import SYSTEM
+from moss_speech.settings import settings
 from tests.services.realtime.scripted import Stage, TextDelta, finished, sound, types
 
 SPOKEN = [
@@ -421,3 +422,28 @@ def test_telephone_sound_goes_both_ways(name: str) -> None:
     data = [base64.b64decode(e["delta"]) for e in events if e["type"] == SPOKEN[-1]]
     assert len(b"".join(data)) == 10 * 640
     assert events[-1]["response"]["audio"]["output"]["format"] == wire
+
+
+def test_mark_of_synthetic_speech_sounds_once_and_is_no_part_of_the_answer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("MOSS_MARK", "audible")
+    settings.cache_clear()
+    stage = Stage()
+    stage.say_hello()
+    [created] = stage.ask("response.create")
+    assert "synthetic speech" in created["response"]["metadata"]["moss.synthetic"]
+    events = stage.happen(sound(2), finished(2))
+    settings.cache_clear()
+    sizes = [len(base64.b64decode(e["delta"])) for e in events if e["type"] == SPOKEN[-1]]
+    assert sum(sizes) == 48 * (240 + 160)
+    item_id = events[0]["item"]["id"]
+    place = {"item_id": item_id, "content_index": 0}
+    [error] = stage.ask("conversation.item.truncate", **place, audio_end_ms=401)
+    assert error["error"]["param"] == "audio_end_ms"
+    stage.ask("conversation.item.truncate", **place, audio_end_ms=320)
+    assert stage.talk.remembered is not None
+    assert stage.talk.remembered[0][-1] == Turn("assistant", codes=(0,))
+    stage.ask("response.create")
+    again = stage.happen(sound(1), finished(1))
+    assert [len(base64.b64decode(e["delta"])) for e in again if e["type"] == SPOKEN[-1]] == [3840]
