@@ -67,13 +67,14 @@ class Listening:
         self._talk.listen(self._config.hears.rate_hz, vad.detection if vad else None)
 
     def configure(self, config: Config) -> None:
-        """Follow new settings; turn detection and format take effect with the next audio."""
+        """Follow new settings; another format or turn detection begins with an empty buffer."""
         before, self._config = self._config, config
         if config.hears != before.hears:
             self._tape = Tape(config.hears, self._tape.end_ms, TAPE_MS)
         now, then = (c.vad and c.vad.detection for c in (config, before))
         if config.hears != before.hears or now != then:
-            self._is_speaking = False
+            self._is_speaking = self._has_audio = False
+            self._talk.clear()
             self._listen()
 
     def append(self, data: bytes, event_id: str | None) -> None:
