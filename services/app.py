@@ -14,6 +14,7 @@ from services import chat, models, scrape, speech, transcriptions
 from services.access import routes
 from services.access.origins import OriginCheck
 from services.access.rate_headers import RATE_HEADERS, RateHeaders
+from services.access.routes import SecretRequest
 from services.audio_protocol import SpeechRequest, TranscriptionRequest
 from services.errors import ApiError
 from services.mark import HEADER
@@ -88,4 +89,4 @@ def install(app: FastAPI, runtime: Runtime, chosen: Settings) -> None:
     app.include_router(router)
     app.mount("/web", StaticFiles(directory=WEB), name="web")
     install_refusals(app)
-    describe(app, [ChatRequest, SpeechRequest, TranscriptionRequest])
+    describe(app, [ChatRequest, SpeechRequest, TranscriptionRequest, SecretRequest])

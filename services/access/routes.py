@@ -5,13 +5,16 @@ import uuid
 from typing import Any, Literal
 
 from fastapi import APIRouter, Request
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field
+from typing_extensions import TypedDict
 
-from services.errors import refused_fields
-from services.protocol import Wire
+from services.openapi import answers, body
+from services.protocol import Wire, parse
+from services.realtime.config import first_config, updated
+from services.realtime.wishes import SessionWish
 from services.runtime import Runtime
 
-router = APIRouter()
+router = APIRouter(tags=["realtime"])
 
 
 class ExpiresAfter(Wire):
@@ -25,26 +28,32 @@ class SecretRequest(Wire):
     """A wish for a client secret, with the settings of the sessions that it opens."""
 
     expires_after: ExpiresAfter = ExpiresAfter()
-    session: dict[str, Any] = Field(default={}, validate_default=True)
-
-    @field_validator("session")
-    @classmethod
-    def _is_realtime(cls, session: dict[str, Any]) -> dict[str, Any]:
-        if (kind := session.get("type", "realtime")) != "realtime":
-            raise ValueError(f"session.type is {str(kind)[:40]!r}, must be realtime")
-        return {"type": "realtime", **session}
+    session: SessionWish = SessionWish(type="realtime")
 
 
-@router.post("/v1/realtime/client_secrets")
-async def create_client_secret(http: Request) -> dict[str, Any]:
+class ClientSecret(TypedDict):
+    """The secret, when it ends (Unix seconds), and the settings as they will take effect."""
+
+    value: str
+    expires_at: int
+    session: dict[str, Any]
+
+
+@router.post(
+    "/v1/realtime/client_secrets",
+    responses=answers(ClientSecret, "The secret"),
+    openapi_extra=body(SecretRequest),
+)
+async def create_client_secret(http: Request) -> ClientSecret:
     """Sign a secret on the account of the caller's key; nothing is stored."""
     runtime: Runtime = http.app.state.runtime
     caller = await runtime.access.caller(http, "secrets")
-    try:
-        request = SecretRequest.model_validate_json(await http.body() or b"{}")
-    except ValidationError as error:
-        raise refused_fields(error) from None
+    request = parse(SecretRequest, await http.body() or b"{}")
+    voices = runtime.engine.voices
+    usual = first_config(runtime.model.name, voices)
+    config = updated(usual, request.session, voices, spoke=False)
     expires_at = int(time.time()) + request.expires_after.seconds
-    value = runtime.access.issue(caller, request.session, expires_at)
-    session = {"id": f"sess_{uuid.uuid4().hex}", "object": "realtime.session", **request.session}
+    given = request.session.model_dump(mode="json", exclude_unset=True)
+    session = {"id": f"sess_{uuid.uuid4().hex}", "object": "realtime.session", **config.wire}
+    value = runtime.access.issue(caller, given, expires_at)
     return {"value": value, "expires_at": expires_at, "session": session}
