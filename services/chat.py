@@ -91,5 +91,8 @@ async def create_chat_completion(http: Request) -> Response:
     said = await said_before(request, runtime.answers)
     turns = await asyncio.to_thread(conversation, request, runtime.engine, said)
     return await answered(
-        http, caller, lambda exchange: _respond(exchange, request, turns, runtime.answers)
+        http,
+        caller,
+        lambda exchange: _respond(exchange, request, turns, runtime.answers),
+        request.store,
     )

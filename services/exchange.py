@@ -32,6 +32,7 @@ from services.access import Caller
 from services.errors import ApiError
 from services.mark import Mark, mark_of
 from services.models import model_headers
+from services.recording import may_record
 from services.runtime import Runtime
 from services.talk import Talk
 
@@ -128,11 +129,17 @@ class Streamed(StreamingResponse):
 
 
 async def answered(
-    http: Request, caller: Caller, make: Callable[[Exchange], Coroutine[Any, Any, Response]]
+    http: Request,
+    caller: Caller,
+    make: Callable[[Exchange], Coroutine[Any, Any, Response]],
+    store: bool | None = None,
 ) -> Response:
-    """The response that `make` gets from a conversation; `ApiError` if there is no room for it."""
+    """The response that `make` gets from a conversation; `ApiError` if there is no room for it.
+
+    `store` False: the client does not want it recorded.
+    """
     runtime: Runtime = http.app.state.runtime
-    exchange = Exchange(runtime, caller, await runtime.open(caller))
+    exchange = Exchange(runtime, caller, await runtime.open(caller, may_record(http, store)))
     response: Response | None = None
     try:
         response = await _unless_client_leaves(http, make(exchange))

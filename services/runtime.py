@@ -54,7 +54,7 @@ class Runtime:
         """Begin to follow the champion."""
         self._spawn(follow(self._models, self._chosen, self.metrics))
 
-    async def open(self, caller: Caller, may_record: bool = False) -> Talk:
+    async def open(self, caller: Caller, may_record: bool) -> Talk:
         """Begin a conversation, recorded if the settings and the client agree to it.
 
         Raises `ApiError`: 429 when the caller has too many, 503 with the seconds after which to try
