@@ -12,7 +12,8 @@ from typer.testing import CliRunner
 from moss_speech.cli import app
 from moss_speech.decoder.convert import PUBLISHED_SHAPES
 from moss_speech.settings import settings
-from tests.services.running import ask, running
+from tests.services.conftest import serving
+from tests.services.running import ask
 from tests.small_release import TERMS, write_codec, write_imported, write_lm, write_prompt
 
 
@@ -24,7 +25,7 @@ def add_voice(root: Path) -> None:
 
 
 def assert_answers(root: Path) -> None:
-    with running(settings().model, root) as server:
+    with serving(root, Path(settings().model)) as server:
         card = httpx.get(f"{server.url}/v1/models").json()["data"][0]
         assert card["version"] == "local" and card["voices"] == ["ann"]
         assert "LICENSE" in card["lineage"]["licence"]
