@@ -41,6 +41,7 @@ def test_help_lists_every_command() -> None:
         "import-codec",
         "probe-codec",
         "voice",
+        "key",
         "resynthesise",
     ):
         assert command in shown

@@ -1,12 +1,7 @@
 """A real server of two workers that asks for keys: the openai client, plain HTTP, its log."""
 
 import base64
-import os
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,46 +10,22 @@ import openai
 import pytest
 from openai.types.realtime.client_secret_create_response import ClientSecretCreateResponse
 
-from moss_speech.catalogue.database import transact
-from moss_speech.catalogue.limits import spend
-from tests.services.conftest import ROOT, Server, serving
+from tests.services.access.guarded import (
+    CHAT,
+    LISTED,
+    SECRETS,
+    client,
+    command,
+    post,
+    wait_for_a_minute_with_room,
+)
+from tests.services.conftest import Server
 from tests.services.test_chat import SPOKEN, ask_aloud, file_of
 from tests.tiny_bundle import spoken
 
 pytestmark = pytest.mark.timeout(400)
 WARNING = "whoever reaches the service uses it"
-LISTED = "https://app.example"
 HELLO: dict[str, Any] = {"model": "moss-speech", "messages": [{"role": "user", "content": "hello"}]}
-
-
-@pytest.fixture(scope="module")
-def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    folder = tmp_path_factory.mktemp("guarded")
-    with serving(folder, workers="2", auth="keys", origins=LISTED) as running:
-        yield running
-
-
-def command(server: Server, *words: str) -> str:
-    """`moss-speech key ...` beside the server, as an operator types it."""
-    env = os.environ | {"MOSS_STATE_FOLDER": str(server.state)}
-    program = [sys.executable, "-c", "from moss_speech.cli import app; app()", "key", *words]
-    done = subprocess.run(program, cwd=ROOT, env=env, capture_output=True, text=True, check=True)
-    return done.stdout.strip()
-
-
-@pytest.fixture(scope="module")
-def key(guarded: Server) -> str:
-    return command(guarded, "add", "main")
-
-
-def client(server: Server, key: str) -> openai.OpenAI:
-    return openai.OpenAI(base_url=f"{server.url}/v1", api_key=key, max_retries=0)
-
-
-def post(server: Server, path: str, key: str | None, **how: Any) -> httpx.Response:
-    """One request on a connection of its own, so that either worker may get it."""
-    headers = how.pop("headers", {}) | ({} if key is None else {"authorization": f"Bearer {key}"})
-    return httpx.post(f"{server.url}{path}", headers=headers, timeout=60, **how)
 
 
 def test_openai_client_gets_an_answer_and_its_limits(guarded: Server, key: str) -> None:
@@ -69,7 +40,7 @@ def test_openai_client_raises_its_own_errors(guarded: Server) -> None:
     with pytest.raises(openai.AuthenticationError) as unknown:
         client(guarded, "ms-wrong").chat.completions.create(**HELLO)
     assert unknown.value.code == "invalid_api_key"
-    silent = post(guarded, "/v1/chat/completions", None, json=HELLO)
+    silent = post(guarded, CHAT, None, json=HELLO)
     assert (silent.status_code, silent.headers["www-authenticate"]) == (401, "Bearer")
     assert silent.json()["error"]["type"] == "authentication_error"
     narrow = command(guarded, "add", "narrow", "--scope", "speech", "--scope", "models")
@@ -78,17 +49,10 @@ def test_openai_client_raises_its_own_errors(guarded: Server) -> None:
     assert denied.value.code == "insufficient_scope"
 
 
-def _with_room(server: Server) -> None:
-    """Fixed minutes: wait for one that does not end in what follows."""
-    url = f"sqlite:///{server.state}/catalogue.db"
-    while transact(url, lambda s: spend(s, "nobody", 0, 0, datetime.now(UTC))).reset_s < 8:
-        time.sleep(0.5)
-
-
 def test_limit_holds_over_both_workers_and_says_when_to_come_back(guarded: Server) -> None:
     few = command(guarded, "add", "few", "--requests-per-minute", "4")
-    _with_room(guarded)
-    answers = [post(guarded, "/v1/chat/completions", few, content=b"{") for _ in range(8)]
+    wait_for_a_minute_with_room(guarded)
+    answers = [post(guarded, CHAT, few, content=b"{") for _ in range(8)]
     assert [a.status_code for a in answers] == [400] * 4 + [429] * 4
     last = answers[-1]
     assert last.json()["error"]["type"] == "rate_limit_error"
@@ -101,12 +65,12 @@ def test_limit_holds_over_both_workers_and_says_when_to_come_back(guarded: Serve
 
 def test_revoked_key_is_refused_by_both_workers_at_once(guarded: Server) -> None:
     lost = command(guarded, "add", "lost")
-    path = "/v1/realtime/client_secrets"
+    path = SECRETS
     secret = post(guarded, path, lost).json()["value"]
     assert "lost" in command(guarded, "revoke", "lost")
     for _ in range(6):
         assert post(guarded, path, lost).status_code == 401
-        refused = post(guarded, "/v1/chat/completions", secret, json=HELLO)
+        refused = post(guarded, CHAT, secret, json=HELLO)
         assert (refused.status_code, refused.json()["error"]["code"]) == (401, "invalid_api_key")
     listed = command(guarded, "list")
     assert lost not in listed
@@ -116,7 +80,7 @@ def test_revoked_key_is_refused_by_both_workers_at_once(guarded: Server) -> None
 def test_client_secret_has_openais_shape_and_opens_nothing_but_sessions(
     guarded: Server, key: str
 ) -> None:
-    path, before = "/v1/realtime/client_secrets", int(time.time())
+    path, before = SECRETS, int(time.time())
     session = {"type": "realtime", "instructions": "be brief"}
     body = {"expires_after": {"anchor": "created_at", "seconds": 10}, "session": session}
     answer = post(guarded, path, key, json=body).json()
@@ -138,20 +102,25 @@ def test_client_secret_has_openais_shape_and_opens_nothing_but_sessions(
         ({"expires_after": {"seconds": 9}}, "expires_after.seconds"),
         ({"expires_after": {"seconds": 7201}}, "expires_after.seconds"),
         ({"expires_after": {"anchor": "now"}}, "expires_after.anchor"),
-        ({"session": {"type": "transcription"}}, "session"),
-        ({"session": {"instructions": "x" * 5000}}, "session"),
+        ({"session": {"type": "transcription"}}, "session.type"),
+        ({"session": {"type": "realtime", "instructions": "x" * 5000}}, "session"),
+        (
+            {"session": {"type": "realtime", "audio": {"output": {"voice": "nobody"}}}},
+            "session.audio.output.voice",
+        ),
+        ({"session": {"type": "realtime", "modalities": ["audio"]}}, "session.modalities"),
         ({"sesion": {}}, "sesion"),
     ],
 )
 def test_wrong_wish_for_a_secret_names_its_field(
     guarded: Server, key: str, body: dict[str, Any], param: str
 ) -> None:
-    answer = post(guarded, "/v1/realtime/client_secrets", key, json=body)
+    answer = post(guarded, SECRETS, key, json=body)
     assert (answer.status_code, answer.json()["error"]["param"]) == (400, param)
 
 
 def test_listed_page_may_ask_and_read_and_a_foreign_one_may_not(guarded: Server, key: str) -> None:
-    path = "/v1/realtime/client_secrets"
+    path = SECRETS
     asks = "access-control-request"
     asked = {f"{asks}-method": "POST", f"{asks}-headers": "authorization"}
     for origin, may in ((LISTED, True), ("https://evil.example", False)):
@@ -175,7 +144,7 @@ def test_spoken_answer_is_known_by_its_id_to_both_workers(guarded: Server, key: 
         {"role": "user", "content": "and what now"},
     ]
     body = HELLO | {"messages": turns, "max_tokens": 2}
-    answers = [post(guarded, "/v1/chat/completions", key, json=body) for _ in range(6)]
+    answers = [post(guarded, CHAT, key, json=body) for _ in range(6)]
     assert [a.status_code for a in answers] == [200] * 6
 
 
@@ -183,19 +152,19 @@ def test_log_holds_no_words_no_audio_and_no_keys(guarded: Server, key: str) -> N
     word, question = "zanzibar", file_of(spoken())
     typed = [{"role": "user", "content": word}]
     answers = [
-        post(guarded, "/v1/chat/completions", key, json=HELLO | {"messages": typed}),
-        post(guarded, "/v1/chat/completions", key,
+        post(guarded, CHAT, key, json=HELLO | {"messages": typed}),
+        post(guarded, CHAT, key,
              json=HELLO | SPOKEN | {"messages": ask_aloud(question), "seed": 1}),
-        post(guarded, "/v1/chat/completions", key,
+        post(guarded, CHAT, key,
              json=HELLO | {"messages": [*typed, {"role": "nobody", "content": word}]}),
-        post(guarded, "/v1/chat/completions?store=true", key, content=word.encode()),
+        post(guarded, f"{CHAT}?store=true", key, content=word.encode()),
     ]  # fmt: skip
     assert [a.status_code for a in answers] == [200, 200, 400, 400]
     text = answers[0].json()["choices"][0]["message"]["content"]
     answered = answers[1].json()["choices"][0]["message"]["audio"]["data"]
-    secret = post(guarded, "/v1/realtime/client_secrets", key).json()["value"]
+    secret = post(guarded, SECRETS, key).json()["value"]
     log = guarded.log.read_text()
-    assert "/v1/chat/completions" in log  # it is the log of these requests
+    assert CHAT in log  # it is the log of these requests
     assert word not in log.lower()
     assert not text or text not in log
     for data in (question, answered):
