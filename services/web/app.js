@@ -43,7 +43,10 @@ const wanted = () => ({
 const session = new Session({
   connection,
   wanted,
-  opened: ({ audio }) => offerVoices([audio.output.voice]),
+  opened: (session) => {
+    offerVoices([session.audio.output.voice]);
+    $("model-name").textContent ||= session.model;
+  },
   ended: (why) => turns.divide(why),
   lost: () => asking.lost(),
   level: (level) => liveModel.add(level),

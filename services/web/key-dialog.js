@@ -8,6 +8,7 @@ export const askKey = (dialog) => new Promise((resolve) => {
   reason.textContent = storedKey() ? "The server does not accept this key." : "This server wants a key.";
   field.value = "";
   dialog.returnValue = "";
+  dialog.querySelector(".cancel").onclick = () => dialog.close();
   dialog.addEventListener("close", () => {
     const entered = dialog.returnValue === "use" && field.value.trim();
     if (entered) keepKey(field.value.trim());
