@@ -4,7 +4,7 @@ from fastapi import FastAPI
 from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection, Request
-from starlette.routing import Match, Route
+from starlette.routing import Match
 
 from services.errors import ApiError, answer_api_error, failed
 
@@ -12,6 +12,7 @@ _REFUSALS = {
     404: ("not_found", "there is nothing at this address; GET /openapi.json lists the routes"),
     405: ("method_not_allowed", "this address does not take that method"),
 }
+_ANYWHERE = "/v1/{path:path}"
 _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"]
 
 
@@ -31,14 +32,14 @@ async def answer_failure(connection: HTTPConnection, error: Exception) -> JSONRe
 
 async def nothing_here(request: Request) -> Response:
     """Takes what no route of the prefix takes; BentoML would answer it in its own shape."""
-    allowed = {
+    routes = [route for route in request.app.routes if getattr(route, "path", "") != _ANYWHERE]
+    allowed = [
         method
-        for route in request.app.routes
-        if isinstance(route, Route) and route.matches(request.scope)[0] is Match.PARTIAL
-        for method in route.methods or ()
-    }
+        for method in _METHODS
+        if any(r.matches({**request.scope, "method": method})[0] is Match.FULL for r in routes)
+    ]
     if allowed:
-        raise HTTPException(405, headers={"allow": ", ".join(sorted(allowed))})
+        raise HTTPException(405, headers={"allow": ", ".join(allowed)})
     raise HTTPException(404)
 
 
@@ -47,4 +48,4 @@ def install_refusals(app: FastAPI) -> None:
     app.add_exception_handler(ApiError, answer_api_error)
     app.add_exception_handler(HTTPException, answer_http_error)
     app.add_exception_handler(Exception, answer_failure)
-    app.add_route("/v1/{path:path}", nothing_here, _METHODS, include_in_schema=False)
+    app.add_route(_ANYWHERE, nothing_here, _METHODS, include_in_schema=False)
