@@ -8,6 +8,7 @@ for many paths would fill the memory.
 import asyncio
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 from fastapi import APIRouter
@@ -31,22 +32,23 @@ def exposition(folder: Path | None) -> bytes:
     """Every worker's figures as Prometheus reads them; only this process's without a folder."""
     if folder is None:
         return generate_latest(REGISTRY)
+    _drop_gauges(folder, lambda pid: not _lives(pid))
     registry = CollectorRegistry()
     multiprocess.MultiProcessCollector(registry, path=str(folder))  # type: ignore[no-untyped-call]
     return generate_latest(registry)
 
 
-def forget_dead_workers(folder: Path | None) -> None:
-    """Drop the gauges of workers that were killed; what they counted stays.
+def forget_namesake(folder: Path | None) -> None:
+    """Drop the gauges of a dead worker that had this process's number; no figures exist yet."""
+    if folder is not None:
+        _drop_gauges(folder, lambda pid: pid == os.getpid())
 
-    Call it before this worker has figures: a dead worker may have had the same number.
-    """
-    if folder is None:
-        return
-    pids = {int(m[1]) for p in folder.iterdir() if (m := _LIVE.fullmatch(p.name))}
-    for pid in pids:
-        if pid == os.getpid() or not _lives(pid):
-            multiprocess.mark_process_dead(pid, path=str(folder))  # type: ignore[no-untyped-call]
+
+def _drop_gauges(folder: Path, is_gone: Callable[[int], bool]) -> None:
+    """Of workers that were killed; what they counted stays."""
+    for path in folder.iterdir():
+        if (live := _LIVE.fullmatch(path.name)) and is_gone(int(live[1])):
+            path.unlink(missing_ok=True)  # another worker may be dropping it too
 
 
 def _lives(pid: int) -> bool:

@@ -48,9 +48,9 @@ class MossSpeech:
         configure_logs(settings().logs)
         from services.app import install
         from services.runtime import load_runtime
-        from services.scrape import forget_dead_workers
+        from services.scrape import forget_namesake
 
-        forget_dead_workers(settings().prometheus_folder)
+        forget_namesake(settings().prometheus_folder)
         with ending_on_failure():
             install(app, load_runtime(settings()), settings())
 

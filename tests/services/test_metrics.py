@@ -16,7 +16,7 @@ from moss_speech.inference.observer import Observer
 from services.lag import watch_loop
 from services.metrics import Metrics
 from services.requests import ELSEWHERE, Requests
-from services.scrape import exposition, forget_dead_workers
+from services.scrape import exposition, forget_namesake
 from tests.services.promql import Served, served_by
 
 ROOT = Path(__file__).parents[2]
@@ -123,7 +123,6 @@ def test_workers_are_added_up_and_a_killed_one_has_no_conversations(tmp_path: Pa
         assert value(served, "moss_underruns_total", exposed) == 2
         workers[0].kill()
         workers[0].wait()
-        forget_dead_workers(tmp_path)
         exposed = exposition(tmp_path).decode()
         assert value(served, "moss_sessions", exposed) == 3
         assert value(served, "moss_model_workers", exposed, version="3", digest="d") == 1
@@ -137,7 +136,7 @@ def test_workers_are_added_up_and_a_killed_one_has_no_conversations(tmp_path: Pa
 def test_a_new_worker_does_not_go_on_with_the_figures_of_a_dead_one(tmp_path: Path) -> None:
     stale = tmp_path / f"gauge_livesum_{os.getpid()}.db"
     stale.touch()
-    forget_dead_workers(tmp_path)
+    forget_namesake(tmp_path)
     assert not stale.exists()
 
 
