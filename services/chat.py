@@ -11,6 +11,7 @@ from services.answers import Answers
 from services.conversation import conversation, said_before
 from services.errors import refused_question
 from services.exchange import Exchange, Streamed, answered, started
+from services.ids import bind
 from services.models import check_model
 from services.openapi import answers, body
 from services.protocol import ChatRequest, parse
@@ -59,6 +60,7 @@ async def _respond(
 ) -> Response:
     wish = _wish(request, exchange)
     completion = Completion(exchange.talk.info, stored.reserve())
+    bind(response=completion.id)
     try:
         heard = [
             turn if turn.audio is None else Turn(turn.role, codes=await exchange.hear(turn.audio))

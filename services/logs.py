@@ -18,7 +18,7 @@ HIDDEN = "[hidden]"
 _SECRET = re.compile(
     r"(?P<name>authorization[\"']?\s*[:=]\s*[\"']?(?:bearer|basic)?\s*)[^\s\"',}]+"
     r"|(?P<bearer>\bbearer\s+)[^\s\"',}]+"
-    r"|\b(?:ms-|ek_)[A-Za-z0-9_.~+/=-]{8,}",
+    r"|\b(?:ms-|sk-|ek_)[A-Za-z0-9_.~+/=-]{8,}",
     re.IGNORECASE,
 )
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
@@ -87,3 +87,4 @@ def configure_logs(style: Literal["plain", "json"]) -> None:
         logger = logging.getLogger(name)
         logger.handlers, logger.propagate = [], True
     logging.getLogger("services").setLevel(logging.INFO)
+    logging.captureWarnings(True)

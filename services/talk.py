@@ -129,6 +129,7 @@ class Talk:
         """Free the place; a second time changes nothing."""
         if not self._closed:
             self._closed = True
+            self._watch.closed()
             self._served.leave(self._line)
             self._on_close()
 

@@ -5,6 +5,7 @@ Refusals are counted by whoever tells the client of them.
 """
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from moss_speech.inference.turns import (
@@ -36,10 +37,11 @@ class _Answer:
     traceparent: str | None
     first_ns: int | None = None
 
-    def parts(self, read_s: float, end_ns: int) -> list[Span]:
-        """The spans inside the turn."""
+    def parts(self, read_s: float | None, end_ns: int) -> list[Span]:
+        """The spans inside the turn; when it was read is known of an answer that came to an end."""
+        read_ns = None if read_s is None else min(self.asked_ns + round(1e9 * read_s), end_ns)
         ends_ns = {
-            "read": min(self.asked_ns + round(1e9 * read_s), end_ns),
+            "read": read_ns,
             f"first {self.output}": self.first_ns,
             "respond": end_ns,
         }
@@ -79,8 +81,13 @@ class Watch:
         elif isinstance(event, Failed):
             self._metrics.failed()
             _LOG.error("the engine failed", extra={"fields": {"reason": event.reason}})
-        elif isinstance(event, Finished):
-            self._finished(event.reply)
+        elif isinstance(event, Finished) and self._answer is not None:
+            self._finished(self._answer, event.reply)
+
+    def closed(self) -> None:
+        """The client is gone, perhaps in the middle of an answer."""
+        if self._answer is not None:
+            self._end(self._answer, None, {"finish": "left"})
 
     def _turn_heard(self, event: Heard) -> None:
         self._metrics.heard(event.duration_ms / 1000)
@@ -93,16 +100,11 @@ class Watch:
         if self._answer is not None and self._answer.first_ns is None:
             self._answer.first_ns = now_ns()
 
-    def _finished(self, reply: Reply) -> None:
-        answer, self._answer = self._answer, None
-        if answer is None:
-            return
+    def _finished(self, answer: _Answer, reply: Reply) -> None:
         if answer.output == "text" and answer.first_ns is not None:
             self._metrics.first_text(reply.timings.first_s)
         usage = reply.usage
         about: dict[str, Value] = {
-            "version": self._version,
-            "output": answer.output,
             "finish": reply.finish,
             "first_ms": round(1000 * reply.timings.first_s),
             "total_ms": round(1000 * reply.timings.total_s),
@@ -110,10 +112,16 @@ class Watch:
             "prompt_rows": usage.prompt_text_rows + usage.prompt_audio_rows,
             "reply_rows": usage.reply_text_rows + usage.reply_audio_rows,
         }
-        trace = self._trace(answer, reply.timings.read_s, about)
+        self._end(answer, reply.timings.read_s, about)
+
+    def _end(self, answer: _Answer, read_s: float | None, about: Mapping[str, Value]) -> None:
+        """Tell of an answer that is over, however it ended."""
+        self._answer = None
+        about = {"version": self._version, "output": answer.output, **about}
+        trace = self._trace(answer, read_s, about)
         _LOG.info("answered", extra={"fields": {**answer.ids, **trace, **about}})
 
-    def _trace(self, answer: _Answer, read_s: float, about: dict[str, Value]) -> Ids:
+    def _trace(self, answer: _Answer, read_s: float | None, about: Mapping[str, Value]) -> Ids:
         """Send the turn's trace; the id that the log names it by."""
         if self._traces is None:
             return {}

@@ -25,7 +25,7 @@ def record(message: str, *args: object, **fields: object) -> logging.LogRecord:
 
 @given(token=TOKENS, before=st.sampled_from(["", "key=", "'", '"', "Bearer ", "\n"]))
 def test_keys_and_client_secrets_are_hidden(token: str, before: str) -> None:
-    for secret in (f"ms-{token}", f"ek_{token}.{token}"):
+    for secret in (f"ms-{token}", f"sk-{token}", f"ek_{token}.{token}"):
         for formatter in FORMATTERS:
             for entry in (
                 record(f"sent {before}{secret} here"),
@@ -104,6 +104,7 @@ def kept_logging() -> Iterator[None]:
     loggers = [logging.getLogger(name) for name in names]
     kept = [(one, one.handlers, one.propagate, one.level) for one in loggers]
     yield
+    logging.captureWarnings(False)
     for one, handlers, propagate, level in kept:
         one.handlers, one.propagate = handlers, propagate
         one.setLevel(level)

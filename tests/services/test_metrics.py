@@ -6,10 +6,13 @@ import re
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
-from fastapi import FastAPI
+import pytest
+from fastapi import FastAPI, WebSocket, WebSocketDisconnect
+from fastapi.testclient import TestClient
 from prometheus_client import CollectorRegistry, generate_latest
 
 from moss_speech.inference.observer import Observer
@@ -155,6 +158,15 @@ def test_a_blocked_event_loop_is_noticed() -> None:
     assert min(lags) >= 0
 
 
+@pytest.mark.parametrize(("ending", "status"), [("", 101), ("broken", 500), ("refused", 403)])
+def test_a_websocket_is_counted_by_how_it_went(ending: str, status: int) -> None:
+    app, counted = counting_app()
+    connecting = TestClient(app).websocket_connect(f"/live?{ending}")
+    with suppress(RuntimeError, WebSocketDisconnect), connecting as socket:
+        assert socket.receive_text() == "hello"
+    assert counted == [("WS", "/live", status)]
+
+
 def counting_app() -> tuple[FastAPI, list[tuple[str, str, int]]]:
     app = FastAPI()
     counted: list[tuple[str, str, int]] = []
@@ -164,6 +176,16 @@ def counting_app() -> tuple[FastAPI, list[tuple[str, str, int]]]:
         if name == "broken":
             raise RuntimeError(name)
         return name
+
+    @app.websocket("/live")
+    async def live(socket: WebSocket) -> None:
+        if socket.url.query == "refused":
+            await socket.close()
+            return
+        await socket.accept()
+        await socket.send_text("hello")
+        if socket.url.query == "broken":
+            raise RuntimeError("broken")
 
     app.add_middleware(Requests, count=lambda m, r, s, _: counted.append((m, r, s)))
     return app, counted

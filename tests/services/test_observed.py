@@ -175,6 +175,7 @@ def test_the_log_is_json_names_the_request_and_tells_nothing_else(seen: Seen) ->
     assert answered[2]["session"].startswith("sess_")
     assert answered[2]["response"].startswith("resp_")
     assert answered[0]["request"] == seen.request_id
+    assert answered[0]["response"].startswith("chatcmpl-")
     assert answered[0]["trace"] == CALLER[3:35]
     assert answered[0]["audio_ms"] > 0
     assert any(

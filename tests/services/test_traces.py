@@ -122,6 +122,26 @@ def test_an_answer_that_nothing_was_heard_for_has_no_such_part() -> None:
     assert collector.inside(turn).keys() == {"read", "respond"}
 
 
+def test_a_client_that_leaves_in_the_middle_ends_its_turn(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO, "services")
+    with collecting() as collector:
+        traces = open_traces(Settings(otlp_endpoint=collector.url), "7")
+        assert traces is not None
+        watch = Watch(Metrics(CollectorRegistry()), traces, "7")
+        hold_a_turn(watch)
+        watch.asked("audio")
+        watch.saw(AudioDelta(np.zeros(1920, np.float32)))
+        watch.closed()
+        watch.closed()
+        traces.close()
+    whole, left = collector.turns()
+    assert [attributes(turn)["finish"] for turn in (whole, left)] == ["stop", "left"]
+    assert collector.inside(left).keys() == {"first audio", "respond"}
+    assert len([r for r in caplog.records if r.getMessage() == "answered"]) == 2
+
+
 def test_figures_are_the_same_without_traces() -> None:
     registry = CollectorRegistry()
     watch = Watch(Metrics(registry), None, "7")
