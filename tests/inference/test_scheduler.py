@@ -172,6 +172,23 @@ def test_live_answer_is_made_no_faster_than_it_is_played(engine: Engine) -> None
     live.session.close()
 
 
+def test_recordings_that_are_sent_whole_do_not_hold_up_live_listeners(engine: Engine) -> None:
+    scheduler = engine.scheduler(SPACE)
+    live, *others = (Talker(scheduler) for _ in range(4))
+    long = np.resize(spoken(), 20 * 16000)
+    for other in others:
+        other.session.hear_whole(long)
+    waiting = [sum(o.session.ear.waiting_s for o in others)]
+    for k in range(0, 16000, 1280):
+        live.session.hear(spoken()[k : k + 1280])
+        scheduler.tick()
+        assert not live.session.ear.busy
+        waiting.append(sum(o.session.ear.waiting_s for o in others))
+    steps = -np.diff(waiting)
+    assert (steps > 0).all() and (steps < 0.4).all(), "one piece of one recording a tick"
+    assert all(o.session.ear.waiting_s < 20 for o in others), "all of them in turn"
+
+
 def test_who_runs_dry_first_is_served_first(engine: Engine) -> None:
     scheduler = engine.scheduler(replace(SPACE, mouths=1))
     first, second = Talker(scheduler), Talker(scheduler)

@@ -1,4 +1,4 @@
-"""The description at /openapi.json is complete and true: calls made from it, wrong ones included."""
+"""The description at /openapi.json is whole and true: calls made from it, wrong ones too."""
 
 import os
 import re

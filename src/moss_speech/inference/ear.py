@@ -88,6 +88,11 @@ class Ear:
         return bool(self._waiting)
 
     @property
+    def waiting_s(self) -> float:
+        """Length of the sound that waits."""
+        return self._n_waiting / self._hz
+
+    @property
     def codes(self) -> list[int]:
         """Codes of the turn that is being heard, as far as they are known."""
         return self._turn.codes if self._turn else []

@@ -22,6 +22,9 @@ from moss_speech.inference.turns import Failed
 from moss_speech.lm.batch import Batch
 from moss_speech.lm.slots import EAGER, Decoding
 
+_MUCH_S = 0.5
+"""Sound that waits to be heard: more than that was not sent as it was said."""
+
 
 @dataclass(frozen=True)
 class Space:
@@ -53,7 +56,7 @@ class Scheduler:
         self._mouths = Mouths(bundle.decoder, space.mouths)
         self._sessions: list[Session] = []
         self._posted: deque[Callable[[], None]] = deque()
-        self._n_waiting = 0
+        self._n_waiting = self._n_ticks = 0
 
     @property
     def session_bytes(self) -> int:
@@ -84,7 +87,7 @@ class Scheduler:
             self._posted.popleft()()
         self._forget_closed()
         self._count_waiting()
-        listened = [self._listen(s) for s in self._sessions if s.ear.busy]
+        listened = [self._listen(s) for s in self._listeners()]
         read = [self._read(s) for s in self._sessions]
         return any([self._compute(), *listened, *read])
 
@@ -106,6 +109,13 @@ class Scheduler:
         if n_waiting != self._n_waiting:
             self._n_waiting = n_waiting
             self._observer.waiting(n_waiting)
+
+    def _listeners(self) -> list[Session]:
+        """Whoever has sound to hear, but only one of those with much: theirs is no live sound."""
+        busy = [s for s in self._sessions if s.ear.busy]
+        much = [s for s in busy if s.ear.waiting_s > _MUCH_S]
+        self._n_ticks += 1
+        return [s for s in busy if s not in much] + much[self._n_ticks % max(1, len(much)) :][:1]
 
     def _listen(self, session: Session) -> bool:
         began_s = time.monotonic()
