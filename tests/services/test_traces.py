@@ -159,6 +159,12 @@ def test_a_dead_collector_harms_nobody() -> None:
     traces.close()
 
 
+@pytest.mark.parametrize("name", ["MOSS_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"])
+def test_either_variable_sets_the_endpoint(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, "http://collector:4318")
+    assert Settings().otlp_endpoint == "http://collector:4318"
+
+
 def test_an_endpoint_that_is_no_address_is_refused() -> None:
     with pytest.raises(ValueError, match=r"'collector:4318', must begin with http"):
         open_traces(Settings(otlp_endpoint="collector:4318"), "7")
