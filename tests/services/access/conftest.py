@@ -7,7 +7,6 @@ import pytest
 from moss_speech.settings import settings
 from tests.services.access.guarded import LISTED, command
 from tests.services.conftest import Server, serving
-from tests.tiny_bundle import tiny_bundle
 
 
 @pytest.fixture(scope="session")
@@ -21,7 +20,7 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         "root": str(folder),
         "assets_folder": str(settings().assets),
     }
-    with serving(str(tiny_bundle(folder)), folder, **how) as server:
+    with serving(folder, **how) as server:
         yield server
 
 
