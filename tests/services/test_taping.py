@@ -30,7 +30,7 @@ class Kept(Recorder):
 
 def finished(text: str = "", samples: int = 0) -> Finished:
     sound = np.ones(samples, np.float32)
-    return Finished(Reply(text, (), sound, 24000, "stop", Usage(0, 0, 0, 0), Timings(0, 0, 0)))
+    return Finished(Reply(text, (), sound, 24000, "stop", Usage(0, 0, 0, 0), Timings(0, 0, 0, 0)))
 
 
 def push(taping: Taping, samples_S: np.ndarray, sizes: list[int]) -> None:
