@@ -1,6 +1,7 @@
 """Live sessions on a real server that asks for keys and records: pages, places, recordings."""
 
 import asyncio
+import base64
 import json
 import time
 from collections.abc import AsyncIterator
@@ -112,7 +113,7 @@ async def test_revoked_key_ends_the_answers_of_its_live_sessions(guarded: Server
 
 def recorded(server: Server) -> dict[str, Path]:
     """Recorded turns by the time of their end."""
-    lines = (server.state.parent / "recordings").glob("*/*/turn.json")
+    lines = (server.state.parent / "recordings").glob("*/[!.]*/turn.json")  # the whole ones
     return {json.loads(path.read_text())["ended_at"]: path.parent for path in lines}
 
 
@@ -163,3 +164,24 @@ async def test_client_refuses_to_be_recorded(guarded: Server, key: str) -> None:
     folder = new_turn(guarded, before)  # the last one only, which was written after the others
     assert json.loads((folder / "turn.json").read_text())["heard"] == {"text": "hello"}
     assert (folder / "turn.json").stat().st_mode & 0o077 == 0
+
+
+@in_loop
+async def test_log_holds_no_sound_and_no_words_of_a_live_session(guarded: Server, key: str) -> None:
+    word, asked = "zanzibar", question()
+    async with on_the_line(guarded, key) as line:
+        await line.until("session.created")
+        await line.update(**MANUAL, instructions=f"say {word}")
+        await line.say(asked)
+        response = await line.answer(max_output_tokens=20)
+        await line.send("conversation.item.create", item=message(word))
+        await line.send("input_audio_buffer.append", audio=f"@@{word}")
+        await line.error()
+    log = guarded.log.read_text()
+    assert response["id"] in log  # it is the log of this session
+    assert word not in log.lower()
+    for data in (asked, line.sound(response["output"][0]["id"])):
+        encoded = base64.b64encode(data).decode()
+        pieces = {encoded[i : i + 24] for i in range(8000, len(encoded) - 24, 24)}
+        assert pieces
+        assert not any(piece in log for piece in pieces)
