@@ -7,6 +7,7 @@ from moss_speech.inference.turns import Detection, Output
 from services.errors import invalid
 from services.realtime.audio import FORMATS, WireFormat
 from services.realtime.wishes import Format, ResponseWish, SessionWish, Sound, TurnDetection
+from services.served import ModelInfo
 
 USUAL_VOICES = frozenset(
     "alloy ash ballad coral echo sage shimmer verse marin cedar".split()  # noqa: SIM905
@@ -57,7 +58,8 @@ class Answering:
 class Config:
     """Everything that `session.updated` tells, and whether transcripts are waited for."""
 
-    model: str
+    models: tuple[str, ...]
+    """Names of the model; the first is told."""
     answering: Answering
     hears: WireFormat = FORMATS["audio/pcm"]
     vad: Vad | None = USUAL_VAD
@@ -70,7 +72,7 @@ class Config:
         answering = self.answering
         return {
             "type": "realtime",
-            "model": self.model,
+            "model": self.models[0],
             "output_modalities": [answering.output],
             "instructions": answering.instructions,
             "max_output_tokens": answering.max_rows or "inf",
@@ -92,9 +94,10 @@ class Config:
         }
 
 
-def first_config(model: str, voices: tuple[str, ...]) -> Config:
+def first_config(model: ModelInfo, voices: tuple[str, ...]) -> Config:
     """The settings of a session that nobody changed."""
-    return Config(model, Answering("audio", "", voices[0], FORMATS["audio/pcm"], None))
+    names = (model.name, f"{model.name}:{model.version}")
+    return Config(names, Answering("audio", "", voices[0], FORMATS["audio/pcm"], None))
 
 
 def _format(now: WireFormat, wish: Format | None) -> WireFormat:
@@ -142,8 +145,8 @@ def updated(now: Config, wish: SessionWish, voices: tuple[str, ...], *, spoke: b
 
     `spoke`: an answer was heard already, so the voice stays.
     """
-    if wish.model not in (None, now.model):
-        reason = f"session.model is not served here; it is {now.model}"
+    if wish.model not in (None, *now.models):
+        reason = f"session.model is not served here; it is {' or '.join(now.models)}"
         raise invalid(reason, "session.model", "model_not_found")
     heard, given = wish.audio.input, wish.audio.input.model_fields_set
     answering = answering_with(now.answering, wish, voices, "session")

@@ -146,10 +146,9 @@ class Connection:
         """Count an answer while it is made already; the limits seldom forbid one."""
         try:
             await self._access.request(self._caller)
+            self._tell(told.rate_limits(await self._access.remaining(self._caller)))
         except ApiError as error:
             self._session.fail(response, error)
-            return
-        self._tell(told.rate_limits(await self._access.remaining(self._caller)))
 
     def _spent(self, usage: Usage) -> None:
         self._unpaid_tokens += (
@@ -160,7 +159,10 @@ class Connection:
     async def _pay(self) -> None:
         tokens, self._unpaid_tokens = self._unpaid_tokens, 0
         if tokens:
-            await self._access.spend(self._caller, tokens)
+            try:
+                await self._access.spend(self._caller, tokens)
+            except ApiError:  # too many wait for the database: next time
+                self._unpaid_tokens += tokens
 
     async def _close(self, ending: EndingError) -> None:
         if ending.close_code is None:

@@ -58,6 +58,11 @@ class Listening:
         return self._commit is not None
 
     @property
+    def quiet(self) -> bool:
+        """Whether nobody speaks and nothing of the user is on its way."""
+        return not (self._is_speaking or self._stopped or self.waiting)
+
+    @property
     def heard_ms(self) -> int:
         """Milliseconds of all audio that the client appended."""
         return self._tape.end_ms - self._aside_ms

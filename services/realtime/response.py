@@ -177,8 +177,8 @@ class Response:
 
     @staticmethod
     def _failed(error: ApiError) -> Event:
-        reason = {"type": error.kind, "code": error.code, "message": str(error)}
-        return {"type": "failed", "error": reason}
+        body = {"type": error.kind, "code": error.code, "message": told.reason(error)}
+        return {"type": "failed", "error": body}
 
     def _end(self, status: str, details: Event, used: Event | None) -> None:
         resource = self._resource(status, details) | {"usage": used}

@@ -2,27 +2,20 @@
 
 from contextlib import closing
 
-from fastapi import APIRouter, WebSocket
+from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 
 from moss_speech.settings import settings
 from services.errors import ApiError, answer_api_error
+from services.models import check_model
 from services.realtime.connection import Connection
 from services.realtime.conversation import new_id
 from services.realtime.told import error as told_error
 from services.recording import may_record
 from services.runtime import Runtime
-from services.served import ModelInfo
 
 router = APIRouter()
 PROTOCOL = "realtime"
 _TRY_AGAIN, _NOT_ALLOWED = 1013, 1008
-
-
-def _check_model(asked: str | None, model: ModelInfo) -> None:
-    names = (model.name, f"{model.name}:{model.version}")
-    if asked is not None and asked not in names:
-        reason = f"this model does not exist here; it is {' or '.join(names)}"
-        raise ApiError(404, reason, code="model_not_found", param="model")
 
 
 async def _turn_away(websocket: WebSocket, error: ApiError) -> None:
@@ -43,12 +36,11 @@ async def _turn_away(websocket: WebSocket, error: ApiError) -> None:
 async def realtime(websocket: WebSocket) -> None:
     """One live conversation."""
     runtime: Runtime = websocket.app.state.runtime
-    limits = settings()
+    limits, offered = settings(), websocket.scope["subprotocols"]
     try:
         caller = await runtime.access.caller(websocket, "realtime")
-        _check_model(websocket.query_params.get("model"), runtime.model)
+        check_model(websocket.query_params.get("model", runtime.model.name), runtime)
         with closing(await runtime.open(caller, may_record(websocket))) as talk:
-            offered = websocket.scope["subprotocols"]
             await websocket.accept(PROTOCOL if PROTOCOL in offered else None)
             connection = Connection(
                 websocket, talk, caller, runtime.access, runtime.metrics,
@@ -59,3 +51,5 @@ async def realtime(websocket: WebSocket) -> None:
             await connection.run()
     except ApiError as error:
         await _turn_away(websocket, error)
+    except WebSocketDisconnect:  # during the handshake
+        pass

@@ -49,7 +49,7 @@ class Session:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._talk, self._tell = talk, tell
-        self._config = first_config(talk.info.name, talk.engine.voices)
+        self._config = first_config(talk.info, talk.engine.voices)
         self._conversation = Conversation()
         self._listening = Listening(talk, self._conversation, self._config, tell)
         self._replying = Replying(
@@ -129,7 +129,7 @@ class Session:
 
     def tick(self) -> None:
         """Notice that nobody has spoken for the idle timeout."""
-        if (idle_ms := self._replying.due()) is not None and not self._listening.waiting:
+        if self._listening.quiet and (idle_ms := self._replying.due()) is not None:
             self._listening.idle(idle_ms)
             self._replying.answer_turn()
 

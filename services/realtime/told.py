@@ -27,9 +27,16 @@ def conversation_created(conversation_id: str) -> Event:
     }
 
 
+def reason(failure: ApiError) -> str:
+    """The message of a failure; where HTTP has a header, it says when to come back."""
+    after_s = failure.retry_after_s
+    return str(failure) if after_s is None else f"{failure} (retry after {after_s} s)"
+
+
 def error(failure: ApiError, cause: str | None) -> Event:
     """What went wrong, and the id of the client's event that caused it."""
-    return {"type": "error", "error": {**failure.body()["error"], "event_id": cause}}
+    body = {**failure.body()["error"], "message": reason(failure), "event_id": cause}
+    return {"type": "error", "error": body}
 
 
 def speech(what: Literal["started", "stopped"], at_ms: int, item_id: str) -> Event:

@@ -14,7 +14,7 @@ from fastapi import FastAPI, WebSocket
 from prometheus_client import CollectorRegistry
 from websockets.asyncio.client import ClientConnection, connect
 
-from moss_speech.inference.turns import LiveEvent
+from moss_speech.inference.turns import Heard, LiveEvent
 from services.access import Caller, CallerLimits, RateLimit
 from services.errors import ApiError
 from services.metrics import Metrics
@@ -226,8 +226,6 @@ async def test_answer_above_the_callers_limits_fails_and_the_session_goes_on() -
 
 @in_loop
 async def test_events_wait_while_a_turn_is_on_its_way() -> None:
-    from moss_speech.inference.turns import Heard
-
     async with house() as built, connect(built.url) as socket:
         for kind in ("input_audio_buffer.commit", "response.create"):
             await socket.send(json.dumps({"type": kind}))

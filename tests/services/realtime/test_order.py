@@ -9,6 +9,7 @@ import pytest
 from moss_speech.inference.turns import Heard, Refused, SpeechStarted, SpeechStopped, Turn
 from moss_speech.lm.grid import SYSTEM
 from moss_speech.settings import settings
+from services.errors import ApiError
 from tests.services.realtime.scripted import Stage, TextDelta, finished, sound, types
 
 SPOKEN = [
@@ -378,6 +379,17 @@ def test_silence_after_an_answer_gets_another_one() -> None:
     assert stage.told() == []
 
 
+def test_silence_does_not_count_while_the_user_speaks() -> None:
+    stage = Stage()
+    vad = {"type": "server_vad", "idle_timeout_ms": 5000, "interrupt_response": False}
+    stage.update(audio={"input": {"turn_detection": vad}})
+    speak(stage)
+    stage.happen(sound(1), SpeechStarted(2000), finished(1))
+    stage.now_s = 60
+    stage.session.tick()
+    assert stage.told() == []
+
+
 def test_voice_stays_once_it_was_heard() -> None:
     stage = Stage()
     ann = {"audio": {"output": {"voice": "ann"}}}
@@ -396,15 +408,19 @@ def test_client_secret_brings_its_settings() -> None:
 
 
 def test_answer_that_the_caller_may_not_have_ends() -> None:
-    from services.errors import ApiError
-
     stage = Stage()
     speak(stage)
-    error = ApiError(429, "no more", code="rate_limit_exceeded", kind="rate_limit_error")
+    error = ApiError(
+        429, "no more", code="rate_limit_exceeded", kind="rate_limit_error", retry_after_s=7
+    )
     stage.session.fail(stage.answers[0], error)
     assert stage.talk.calls[-1] == "cancel"
     [done] = stage.happen(sound(1), finished(1, finish="cancelled"))
-    assert done["response"]["status_details"]["error"]["type"] == "rate_limit_error"
+    assert done["response"]["status_details"]["error"] == {
+        "type": "rate_limit_error",
+        "code": "rate_limit_exceeded",
+        "message": "no more (retry after 7 s)",
+    }
 
 
 @pytest.mark.parametrize("name", ["audio/pcmu", "audio/pcma"])
