@@ -9,7 +9,7 @@ from fastapi import WebSocket, WebSocketDisconnect
 
 from moss_speech.inference.turns import Usage
 from services.access import Access, Caller
-from services.errors import ApiError, invalid
+from services.errors import ApiError, failed, invalid
 from services.ids import bind
 from services.metrics import Metrics
 from services.realtime import told
@@ -56,7 +56,7 @@ class Connection:
     async def run(self) -> None:
         """Converse until the client leaves or a limit is reached; every way out pays and closes."""
         bind(session=new_id("sess"))
-        ending = _broken()
+        ending = EndingError(1011, failed())
         try:
             await self._converse()
         except* EndingError as group:
@@ -175,8 +175,3 @@ class Connection:
                 while not self._outbox.empty:
                     await self._websocket.send_text(await self._outbox.take())
                 await self._websocket.close(ending.close_code)
-
-
-def _broken() -> EndingError:
-    reason = "the session broke; open another one"
-    return EndingError(1011, ApiError(500, reason, code="internal_error", kind="server_error"))

@@ -150,7 +150,7 @@ async def test_engine_that_fails_ends_the_session_and_says_so() -> None:
 async def test_fault_of_our_own_ends_the_session_without_its_details() -> None:
     async with house() as built, connect(built.url) as socket:
         built.engine.events.put_nowait(KeyError("secret"))
-        assert await last_words(socket) == ("internal_error", 1011)
+        assert await last_words(socket) == ("server_failed", 1011)
 
 
 @in_loop
