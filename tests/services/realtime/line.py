@@ -2,13 +2,14 @@
 
 import asyncio
 import base64
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from functools import wraps
-from typing import Any, ParamSpec
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 import openai
+import websockets
 from openai.resources.realtime.realtime import AsyncRealtimeConnection
 
 from moss_speech.audio import Samples
@@ -17,6 +18,7 @@ from tests.services.realtime.grammar import Grammar
 from tests.tiny_bundle import spoken
 
 P = ParamSpec("P")
+T = TypeVar("T")
 RATE_HZ = 24000
 WAIT_S = 60.0
 MANUAL: dict[str, Any] = {"audio": {"input": {"turn_detection": None}}}
@@ -125,13 +127,34 @@ class Line:
         return [event["type"] for event in self.events]
 
 
+def is_overload(error: websockets.InvalidStatus) -> bool:
+    """Whether a server has no room just now, which a busy machine may cause at any time."""
+    response = error.response
+    return response.status_code == 503 and "retry-after" in response.headers
+
+
+async def patiently(enter: Callable[[], Awaitable[T]]) -> T:
+    """A connection, tried for as long as there is no room for it."""
+    for _ in range(int(WAIT_S)):
+        try:
+            return await enter()
+        except websockets.InvalidStatus as error:
+            if not is_overload(error):
+                raise
+            await asyncio.sleep(1)
+    raise TimeoutError(f"the server had no room for {WAIT_S} s")
+
+
 @asynccontextmanager
 async def on_the_line(url: str, **session: Any) -> AsyncIterator[Line]:
     """A session with a server, its greeting read, its settings made."""
-    client = openai.AsyncOpenAI(base_url=f"{url}/v1", api_key="unused", max_retries=0)
-    async with client, client.realtime.connect(model="moss-speech") as connection:
-        line = Line(connection)
-        await line.until("session.created")
-        if session:
-            await line.update(**session)
-        yield line
+    async with openai.AsyncOpenAI(base_url=f"{url}/v1", api_key="unused", max_retries=0) as client:
+        connection = await patiently(client.realtime.connect(model="moss-speech").enter)
+        try:
+            line = Line(connection)
+            await line.until("session.created")
+            if session:
+                await line.update(**session)
+            yield line
+        finally:
+            await connection.close()

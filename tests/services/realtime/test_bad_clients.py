@@ -23,6 +23,7 @@ from tests.services.realtime.line import (
     in_loop,
     message,
     on_the_line,
+    patiently,
     question,
 )
 
@@ -37,7 +38,12 @@ def url(server: Server) -> str:
 @asynccontextmanager
 async def raw(url: str, path: str = "/v1/realtime", **more: Any) -> AsyncIterator[ClientConnection]:
     """A plain WebSocket, its greeting read."""
-    async with connect(url.replace("http", "ws") + path, max_size=None, **more) as socket:
+    address = url.replace("http", "ws") + path
+
+    async def enter() -> ClientConnection:
+        return await connect(address, max_size=None, **more)
+
+    async with await patiently(enter) as socket:
         assert checked(await socket.recv())["type"] == "session.created"
         assert checked(await socket.recv())["type"] == "conversation.created"
         yield socket

@@ -2,20 +2,22 @@
 
 import json
 import os
+import time
 from typing import Any, ClassVar
 
 import httpx
 import pytest
+import websockets
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
-from websockets.sync.client import connect
+from websockets.sync.client import ClientConnection, connect
 
 from services.realtime.asked import _CLASSES
 from tests.services.conftest import Server
 from tests.services.realtime.checked import checked
 from tests.services.realtime.grammar import Grammar
-from tests.services.realtime.line import base64_of, message, question
+from tests.services.realtime.line import base64_of, is_overload, message, question
 
 LONG_RUN = int(os.environ.get("MOSS_FUZZ_EXAMPLES", "300"))
 STEPS = 40
@@ -59,8 +61,18 @@ class Client(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.socket = connect(self.url, max_size=None, close_timeout=2)
+        self.socket = self._enter()
         self.grammar = Grammar()
+
+    def _enter(self) -> ClientConnection:
+        """A session, tried for a minute while the server has no room for one."""
+        for _ in range(60):
+            try:
+                return connect(self.url, max_size=None, close_timeout=2)
+            except websockets.InvalidStatus as error:
+                assert is_overload(error)
+                time.sleep(1)
+        raise TimeoutError("the server had no room for a minute")
 
     def send(self, kind: str, **fields: Any) -> None:
         self.socket.send(json.dumps({"type": kind, **fields}))
