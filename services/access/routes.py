@@ -50,7 +50,7 @@ async def create_client_secret(http: Request) -> ClientSecret:
     caller = await runtime.access.caller(http, "secrets")
     request = parse(SecretRequest, await http.body() or b"{}")
     voices = runtime.engine.voices
-    usual = first_config(runtime.model.name, voices)
+    usual = first_config(runtime.model, voices)
     config = updated(usual, request.session, voices, spoke=False)
     expires_at = int(time.time()) + request.expires_after.seconds
     given = request.session.model_dump(mode="json", exclude_unset=True)
