@@ -35,7 +35,7 @@ class Grammar:
         elif kind == "conversation.item.done":
             assert event["item"]["status"] != "in_progress"
         elif kind == "conversation.item.deleted":
-            assert event["item_id"] in self.items
+            self.items.remove(event["item_id"])  # a client may use its name again
         elif kind == "input_audio_buffer.speech_started":
             self.speaking = event["item_id"]
         elif kind == "input_audio_buffer.speech_stopped":
