@@ -132,8 +132,9 @@ class Listening:
 
     def heard(self, event: Heard) -> Item | None:
         """The item of a turn that voice activity ended; None if a commit did."""
-        if self._commit is not None and not self._stopped:
-            self._committed(self._commit).then(event)
+        if not self._stopped:
+            if self._commit is not None:  # else it was refused for what came before
+                self._committed(self._commit).then(event)
             return None
         self._stopped = False
         return self._join(self._take_id(), event)

@@ -356,6 +356,18 @@ def test_refused_recording_in_an_item_is_the_events_fault() -> None:
     assert stage.talk.listening[1] is not None
 
 
+def test_recording_that_was_refused_joins_nothing() -> None:
+    stage = Stage()
+    content = [{"type": "input_audio", "audio": SECOND}]
+    stage.ask(
+        "conversation.item.create", item={"type": "message", "role": "user", "content": content}
+    )
+    stage.happen(Refused("hear", "audio_too_long", "of an append before"))
+    assert stage.happen(Heard((1, 2), 0, 1000)) == []
+    stage.ask("response.create")
+    assert [turn.role for turn in stage.talk.asked[0][0]] == ["system"]
+
+
 def test_silence_after_an_answer_gets_another_one() -> None:
     stage = Stage()
     vad = {"type": "server_vad", "idle_timeout_ms": 5000}
