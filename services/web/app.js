@@ -29,7 +29,9 @@ const connection = (state, label) => {
 const problem = (error) => { $("problem").textContent = error ? inWords(error) : ""; };
 
 const offerVoices = (names) => {
-  if (!$("voice").length) $("voice").replaceChildren(...names.map((name) => new Option(name)));
+  const chosen = $("voice").value;
+  $("voice").replaceChildren(...names.map((name) => new Option(name)));
+  if (names.includes(chosen)) $("voice").value = chosen;
 };
 
 const wanted = () => ({
@@ -43,9 +45,10 @@ const wanted = () => ({
 const session = new Session({
   connection,
   wanted,
-  opened: (session) => {
-    offerVoices([session.audio.output.voice]);
-    $("model-name").textContent ||= session.model;
+  opened: ({ model, audio }) => {
+    $("model-name").textContent ||= model;
+    if (!$("voice").length) offerVoices([audio.output.voice]);
+    describe().catch(problem);
   },
   ended: (why) => turns.divide(why),
   lost: () => asking.lost(),
@@ -56,25 +59,30 @@ const session = new Session({
   refused: problem,
 });
 
-// A client secret may talk but not ask which models there are.
+// Asked again with every conversation, because the server may have another model by then.
 const describe = async () => {
   try {
     const model = await describeModel();
     showModel($("model-name"), $("model-facts"), model);
     offerVoices(model.voices);
   } catch (error) {
-    if (error.status === 403) return connection("ready", "ready");
+    const maySpeakOnly = error.status === 403;    // a client secret opens conversations, no lists
+    if (!maySpeakOnly) throw error;
+  }
+};
+
+const begin = async () => {
+  connection("connecting", "connecting");
+  try {
+    await describe();
+    connection("ready", "ready");
+  } catch (error) {
     connection("closed", "not connected");
     throw error;
   }
-  return connection("ready", "ready");
 };
 
-const key = async () => {
-  if (!(await askKey($("key")))) return false;
-  await describe().catch(() => {});
-  return true;
-};
+const key = () => askKey($("key"));
 
 const asking = new Asking(session, {
   changed: render, problem, key, level: (level) => liveYou.add(level),
@@ -109,4 +117,4 @@ $("voice").addEventListener("change", () => (session.dialogue?.spoke ? startAfre
 $("fresh").addEventListener("click", startAfresh);
 
 asking.choose($("hands-free").checked);
-asking.attempt(describe);
+asking.attempt(begin);

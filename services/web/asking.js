@@ -41,7 +41,10 @@ export class Asking {
   }
 
   async openMicrophone() {
-    this.microphone ??= await Microphone.open(this.session.sound.context, (samples) => this.heard(samples));
+    this.microphone ??= await Microphone.open(this.session.sound.context, {
+      samples: (samples) => this.heard(samples),
+      gone: () => this.attempt(() => { throw new DOMException("unplugged", "NotFoundError"); }),
+    });
   }
 
   // ---- hands-free

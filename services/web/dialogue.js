@@ -31,6 +31,7 @@ export class Dialogue {
   }
 
   forget() {
+    this.hearing = false;
     this.link.send({ type: "input_audio_buffer.clear" });
   }
 
@@ -116,16 +117,16 @@ export class Dialogue {
     },
     "input_audio_buffer.speech_stopped"({ item_id, audio_end_ms }) {
       this.hearing = false;
-      this.spans.get(item_id).push(audio_end_ms);
+      this.spans.get(item_id)?.push(audio_end_ms);
       const silence_ms = this.session.audio.input.turn_detection?.silence_duration_ms ?? 0;
       this.asked = { at: this.tape.timeOf(audio_end_ms) - silence_ms, silence_ms };
       this.hooks.changed();
     },
     "input_audio_buffer.committed"({ item_id }) {
       const { committed } = this;
-      const span = this.spans.get(item_id) ?? committed.span;
+      const span = this.spans.get(item_id) ?? committed?.span;
       this.spans.delete(item_id);
-      const samples = this.tape.cut(...span);
+      const samples = span && this.tape.cut(...span);
       this.hooks.turn({ id: item_id, side: "question", samples, rate: this.tape.rate });
       if (!committed) return;
       this.committed = null;
@@ -140,7 +141,7 @@ export class Dialogue {
       this.answer = {
         response: response.id, id: null, asked: this.asked ?? { at: performance.now(), silence_ms: 0 },
         pieces: [], text: "", gaps: 0, first_ms: null, heard_ms: null, metadata: response.metadata ?? {},
-        sounding: false, stopped: false, whole: false, failure: null,
+        sounding: false, stopped: false, whole: false, cut: false,
       };
       if (!this.wish) this.free = new Promise((resolve) => { this.release = resolve; });
       this.hooks.changed();
@@ -169,6 +170,7 @@ export class Dialogue {
       answer.whole = true;
       if (answer.stopped) this.truncate(answer);
       this.release?.();
+      answer.cut = response.status === "incomplete";
       answer.metadata = response.metadata ?? {};
       if (response.status === "failed") this.hooks.refused(response.status_details?.error ?? {});
       if (!answer.stopped) this.player.end();

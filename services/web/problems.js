@@ -8,6 +8,7 @@ const MICROPHONE = {
 };
 
 const CODES = {
+  missing_api_key: "This server wants a key. Press the button again to enter one.",
   session_idle: "Nobody spoke for a while, so the conversation was closed. The next question opens a new one.",
   session_expired: "The conversation has reached its longest time. The next question opens a new one.",
   no_speech: "I heard no speech in that.",

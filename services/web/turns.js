@@ -16,10 +16,11 @@ const latency = ({ first_ms, asked: { silence_ms }, sounding }) => {
 
 const figures = (turn) => {
   if (turn.side === "question") return [];
-  const { first_ms, heard_ms, gaps, metadata, samples, text } = turn;
+  const { first_ms, heard_ms, cut, gaps, metadata, samples, text } = turn;
   return [
     first_ms !== null && latency(turn),
     heard_ms !== null && (text ? "stopped" : `interrupted after ${seconds(heard_ms / 1000)}`),
+    cut && "the longest answer that is made",
     gaps > 0 && `${gaps} ${gaps === 1 ? "gap" : "gaps"}`,
     samples.length > 0 && "synthetic speech",
     metadata["moss.version"] && `version ${metadata["moss.version"]}`,
