@@ -27,6 +27,7 @@ class ModelCard(TypedDict):
     voices: list[str]
     sample_rate_hz: int
     question_s: list[float]
+    records: bool
     lineage: dict[str, Any]
 
 
@@ -50,6 +51,7 @@ def model_card(runtime: Runtime) -> ModelCard:
         "voices": list(engine.voices),
         "sample_rate_hz": engine.sample_rate_hz,
         "question_s": [engine.limits.min_s, engine.limits.max_s],
+        "records": runtime.recorder is not None,
         "lineage": engine.lineage,
     }
 

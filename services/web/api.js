@@ -34,9 +34,11 @@ export const describeModel = async () => {
   throw new Refusal(body?.error, { status: answer.status, retry_s });
 };
 
-export const openSocket = () => {
+// `store`: whether the server may keep a recording, if it makes any.
+export const openSocket = (store) => {
   const key = storedKey();
   const url = new URL("v1/realtime", location.href);
+  url.searchParams.set("store", String(store));
   url.protocol = url.protocol.replace("http", "ws");
   return new WebSocket(url, ["realtime", ...(key ? [`openai-insecure-api-key.${key}`] : [])]);
 };

@@ -45,6 +45,7 @@ const wanted = () => ({
 const session = new Session({
   connection,
   wanted,
+  store: () => $("store").checked,
   opened: ({ model, audio }) => {
     $("model-name").textContent ||= model;
     if (!$("voice").length) offerVoices([audio.output.voice]);
@@ -65,6 +66,7 @@ const describe = async () => {
     const model = await describeModel();
     showModel($("model-name"), $("model-facts"), model);
     offerVoices(model.voices);
+    $("store-choice").hidden = !model.records;
   } catch (error) {
     const maySpeakOnly = error.status === 403;    // a client secret opens conversations, no lists
     if (!maySpeakOnly) throw error;
@@ -114,6 +116,7 @@ $("hands-free").addEventListener("change", () => asking.choose(true));
 $("hold").addEventListener("change", () => asking.choose(false));
 $("output").addEventListener("change", () => session.configure());
 $("voice").addEventListener("change", () => (session.dialogue?.spoke ? startAfresh() : session.configure()));
+$("store").addEventListener("change", () => session.dialogue && startAfresh());
 $("fresh").addEventListener("click", startAfresh);
 
 asking.choose($("hands-free").checked);

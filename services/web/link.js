@@ -15,7 +15,7 @@ const whyRefused = async (error) => {
 };
 
 export class Link {
-  // hooks: event(event), lost()
+  // hooks: event(event), lost(), store() is whether the server may keep a recording
   constructor(hooks) {
     this.hooks = hooks;
     this.socket = this.opened = null;
@@ -37,7 +37,7 @@ export class Link {
 
   connect() {
     return new Promise((resolve, reject) => {
-      const socket = this.socket = openSocket();
+      const socket = this.socket = openSocket(this.hooks.store());
       let session = null, refused = null;
       socket.onmessage = ({ data }) => {
         const event = JSON.parse(data);

@@ -9,12 +9,13 @@ const RETRY_S = [1, 2, 4, 8, 15];
 const pause = (s) => new Promise((resolve) => { setTimeout(resolve, 1000 * s); });
 
 export class Session {
-  // hooks: connection(state, label), wanted() gives the settings, opened(session), ended(why),
+  // hooks: connection(state, label), wanted() gives the settings, store(), opened(session), ended(why),
   // lost(), level(peak), silent(), and those of Dialogue
   constructor(hooks) {
     this.hooks = hooks;
     this.dialogue = this.sound = this.starting = null;
     this.link = new Link({
+      store: hooks.store,
       event: (event) => this.dialogue?.receive(event),
       lost: () => {
         this.forget("The connection ended. The model remembers nothing from above.");
