@@ -15,7 +15,14 @@ from services.access import routes
 from services.access.origins import OriginCheck
 from services.access.rate_headers import RATE_HEADERS, RateHeaders
 from services.access.routes import SecretRequest
-from services.audio_protocol import SpeechRequest, TranscriptionRequest
+from services.audio_protocol import (
+    SpeechDelta,
+    SpeechDone,
+    SpeechRequest,
+    TranscriptDelta,
+    TranscriptDone,
+    TranscriptionRequest,
+)
 from services.errors import ApiError
 from services.mark import HEADER
 from services.models import MODEL_HEADERS
@@ -23,6 +30,7 @@ from services.openapi import describe
 from services.protocol import ChatRequest
 from services.realtime import routes as realtime
 from services.refusals import install_refusals
+from services.replies import ChatChunk
 from services.requests import Requests
 from services.runtime import Runtime
 
@@ -43,6 +51,12 @@ CORS: dict[str, Any] = {
     "expose_headers": ["retry-after", HEADER, *MODEL_HEADERS, *RATE_HEADERS],
 }
 """What pages of MOSS_ORIGINS may send and read."""
+
+DESCRIBED = [
+    *(ChatRequest, SpeechRequest, TranscriptionRequest, SecretRequest),
+    *(ChatChunk, SpeechDelta, SpeechDone, TranscriptDelta, TranscriptDone),
+]
+"""What routes read themselves, and the events of their streams."""
 
 router = APIRouter()
 
@@ -89,4 +103,4 @@ def install(app: FastAPI, runtime: Runtime, chosen: Settings) -> None:
     app.include_router(router)
     app.mount("/web", StaticFiles(directory=WEB), name="web")
     install_refusals(app)
-    describe(app, [ChatRequest, SpeechRequest, TranscriptionRequest, SecretRequest])
+    describe(app, DESCRIBED)

@@ -116,6 +116,43 @@ class DurationUsage(TypedDict):
     seconds: float
 
 
+class TokenCounts(TypedDict):
+    """Rows of the grid, counted as tokens."""
+
+    input_tokens: int
+    output_tokens: int
+    total_tokens: int
+
+
+class SpeechDelta(TypedDict):
+    """The next bytes of the sound, in base64."""
+
+    type: Literal["speech.audio.delta"]
+    audio: str
+
+
+class SpeechDone(TypedDict):
+    """The last event of a spoken text."""
+
+    type: Literal["speech.audio.done"]
+    usage: TokenCounts
+
+
+class TranscriptDelta(TypedDict):
+    """The next piece of what was said."""
+
+    type: Literal["transcript.text.delta"]
+    delta: str
+
+
+class TranscriptDone(TypedDict):
+    """The last event: all that was said."""
+
+    type: Literal["transcript.text.done"]
+    text: str
+    usage: TokenUsage
+
+
 class Transcription(TypedDict):
     """What was said."""
 

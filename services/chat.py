@@ -15,7 +15,7 @@ from services.ids import bind
 from services.models import check_model
 from services.openapi import answers, body
 from services.protocol import ChatRequest, parse
-from services.replies import ChatCompletion, Completion
+from services.replies import ChatChunk, ChatCompletion, Completion
 from services.runtime import Runtime
 from services.sse import MEDIA_TYPE, sse_events
 
@@ -81,7 +81,7 @@ async def _respond(
 
 @router.post(
     "/v1/chat/completions",
-    responses=answers(ChatCompletion, "The answer; as events if `stream`", MEDIA_TYPE),
+    responses=answers(ChatCompletion, "The answer; as events if `stream`", events=[ChatChunk]),
     openapi_extra=body(ChatRequest),
 )
 async def create_chat_completion(http: Request) -> Response:

@@ -8,8 +8,7 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
-from pydantic import BaseModel
-from pydantic.json_schema import models_json_schema
+from pydantic import BaseModel, TypeAdapter
 
 from services.errors import ErrorBody
 
@@ -21,9 +20,13 @@ _KEY = {
 }
 
 
-def answers(model: Any, description: str, *other_media: str) -> dict[int | str, dict[str, Any]]:
-    """What a route answers: JSON of a type, other media types, or an error."""
+def answers(
+    model: Any, description: str, *other_media: str, events: Sequence[type] = ()
+) -> dict[int | str, dict[str, Any]]:
+    """What a route answers: JSON of a type, other media types, events, or an error."""
     content = {media: {"schema": {"type": "string"}} for media in other_media}
+    if events:
+        content["text/event-stream"] = {"schema": _event(events)}
     return {
         200: {"model": model, "description": description, "content": content},
         "4XX": {"model": ErrorBody, "description": "The request cannot be answered"},
@@ -31,29 +34,42 @@ def answers(model: Any, description: str, *other_media: str) -> dict[int | str, 
     }
 
 
-def body(model: type[BaseModel], media_type: str = "application/json") -> dict[str, Any]:
+def _event(types: Sequence[type]) -> dict[str, Any]:
+    """One server-sent event of a stream: JSON of a type, an error, or its end."""
+    one_of = [{"$ref": _REF.format(model=one.__name__)} for one in (*types, ErrorBody)]
+    json = {"contentMediaType": "application/json", "contentSchema": {"anyOf": one_of}}
+    end = {"const": "[DONE]"}
+    data = {"type": "string", "if": end, "else": json}
+    return {"type": "object", "required": ["data"], "properties": {"data": data}}
+
+
+def body(
+    model: type[BaseModel], media_type: str = "application/json", *, required: bool = True
+) -> dict[str, Any]:
     """What a route takes, as an addition to its operation."""
     schema = {"$ref": _REF.format(model=model.__name__)}
-    return {"requestBody": {"required": True, "content": {media_type: {"schema": schema}}}}
+    return {"requestBody": {"required": required, "content": {media_type: {"schema": schema}}}}
 
 
-def describe(app: FastAPI, bodies: Sequence[type[BaseModel]]) -> None:
+def describe(app: FastAPI, types: Sequence[type]) -> None:
     """Make an application describe all that its routes take and give.
 
-    `bodies` are the types that `body` was called with.
+    `types` are those of bodies and events, which the framework does not know.
     """
 
     def description() -> dict[str, Any]:
         if app.openapi_schema is None:
-            app.openapi_schema = _complete(app, bodies)
+            app.openapi_schema = _complete(app, types)
         return app.openapi_schema
 
     app.openapi = description  # type: ignore[method-assign]
 
 
-def _complete(app: FastAPI, bodies: Sequence[type[BaseModel]]) -> dict[str, Any]:
+def _complete(app: FastAPI, types: Sequence[type]) -> dict[str, Any]:
     whole = get_openapi(title=app.title, version=app.version, routes=app.routes)
-    _, schemas = models_json_schema([(m, "validation") for m in bodies], ref_template=_REF)
+    _, schemas = TypeAdapter.json_schemas(
+        [(one.__name__, "validation", TypeAdapter(one)) for one in types], ref_template=_REF
+    )
     components = whole.setdefault("components", {})
     components["schemas"] = components.get("schemas", {}) | schemas["$defs"]
     components["securitySchemes"] = {"key": _KEY}

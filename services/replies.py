@@ -80,6 +80,28 @@ class ChatCompletion(TypedDict):
     timings: dict[str, float]
 
 
+class ChunkChoice(TypedDict):
+    """What a chunk adds: role, a piece of text, or of sound with the id of the answer."""
+
+    index: int
+    delta: dict[str, Any]
+    finish_reason: Finish | None
+    logprobs: None
+
+
+class ChatChunk(TypedDict):
+    """One event of a stream; the one with the usage has no choice."""
+
+    id: str
+    object: Literal["chat.completion.chunk"]
+    created: int
+    model: str
+    system_fingerprint: str
+    choices: list[ChunkChoice]
+    usage: NotRequired[Usage]
+    timings: NotRequired[dict[str, float]]
+
+
 def usage(reply: Reply) -> Usage:
     """Rows of the grid as OpenAI's token counts."""
     rows = reply.usage
@@ -141,8 +163,8 @@ class Completion:
             "timings": asdict(reply.timings),
         }
 
-    def _sent(self, choices: list[dict[str, Any]], **more: Any) -> str:
-        envelope = {
+    def _envelope(self, choices: list[ChunkChoice]) -> ChatChunk:
+        return {
             "id": self.id,
             "object": "chat.completion.chunk",
             "created": self.created,
@@ -150,11 +172,12 @@ class Completion:
             "system_fingerprint": self._fingerprint,
             "choices": choices,
         }
-        return sse(envelope | more)
 
     def _chunk(self, delta: dict[str, Any], finish: Finish | None = None) -> str:
-        choice = {"index": 0, "delta": delta, "finish_reason": finish, "logprobs": None}
-        return self._sent([choice])
+        choice: ChunkChoice = {
+            "index": 0, "delta": delta, "finish_reason": finish, "logprobs": None,
+        }  # fmt: skip
+        return sse(self._envelope([choice]))
 
     def opening(self, spoken: bool) -> str:
         """The first chunk: who speaks, and the id of the audio to come."""
@@ -176,6 +199,7 @@ class Completion:
         audio = {"audio": {"id": self.answer.id, "expires_at": self.answer.expires_at}}
         text = self._chunk(audio if spoken else {}, event.reply.finish)
         if with_usage:
-            timings = asdict(event.reply.timings)
-            text += self._sent([], usage=usage(event.reply), timings=timings)
+            last = self._envelope([])
+            last["usage"], last["timings"] = usage(event.reply), asdict(event.reply.timings)
+            text += sse(last)
         return text + "data: [DONE]\n\n"

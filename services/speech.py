@@ -17,7 +17,13 @@ from moss_speech.inference.turns import (
     Wish,
 )
 from moss_speech.lm.grid import REPEAT
-from services.audio_protocol import SpeechRequest, token_usage
+from services.audio_protocol import (
+    SpeechDelta,
+    SpeechDone,
+    SpeechRequest,
+    TokenCounts,
+    token_usage,
+)
 from services.errors import refused_question
 from services.exchange import Exchange, Streamed, answered, started
 from services.models import check_model
@@ -60,10 +66,14 @@ async def _encoded(
 
 async def _as_events(sound: AsyncIterator[bytes], replies: list[Reply]) -> AsyncIterator[str]:
     async for data in sound:
-        yield sse({"type": "speech.audio.delta", "audio": base64.b64encode(data).decode()})
+        yield sse(SpeechDelta(type="speech.audio.delta", audio=base64.b64encode(data).decode()))
     usage = token_usage(replies)
-    counts = {name: usage[name] for name in ("input_tokens", "output_tokens", "total_tokens")}
-    yield sse({"type": "speech.audio.done", "usage": counts})
+    counts = TokenCounts(
+        input_tokens=usage["input_tokens"],
+        output_tokens=usage["output_tokens"],
+        total_tokens=usage["total_tokens"],
+    )
+    yield sse(SpeechDone(type="speech.audio.done", usage=counts))
 
 
 async def _speak(exchange: Exchange, request: SpeechRequest) -> Response:
@@ -86,7 +96,9 @@ async def _speak(exchange: Exchange, request: SpeechRequest) -> Response:
 @router.post(
     "/v1/audio/speech",
     response_class=Response,
-    responses=answers(None, "The sound while it is made", MEDIA_TYPE, *MEDIA_TYPES.values()),
+    responses=answers(
+        None, "The sound while it is made", *MEDIA_TYPES.values(), events=[SpeechDelta, SpeechDone]
+    ),
     openapi_extra=body(SpeechRequest),
 )
 async def create_speech(http: Request) -> Response:

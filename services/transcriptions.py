@@ -17,6 +17,8 @@ from moss_speech.inference.questions import Limits, read_question
 from moss_speech.inference.turns import Event, Finished, QuestionError, TextDelta, Turn, Wish
 from moss_speech.lm.grid import REPEAT
 from services.audio_protocol import (
+    TranscriptDelta,
+    TranscriptDone,
     Transcription,
     TranscriptionRequest,
     VerboseTranscription,
@@ -67,10 +69,11 @@ async def _as_events(events: AsyncIterator[Event]) -> AsyncIterator[str]:
     async for event in events:
         if isinstance(event, TextDelta):
             text += event.text
-            yield sse({"type": "transcript.text.delta", "delta": event.text})
+            yield sse(TranscriptDelta(type="transcript.text.delta", delta=event.text))
         elif isinstance(event, Finished):
             replies.append(event.reply)
-    yield sse({"type": "transcript.text.done", "text": text, "usage": token_usage(replies)})
+    usage = token_usage(replies)
+    yield sse(TranscriptDone(type="transcript.text.done", text=text, usage=usage))
 
 
 def _whole(request: TranscriptionRequest, duration_s: float, events: list[Event]) -> Response:
@@ -122,8 +125,8 @@ async def _fields(http: Request) -> dict[str, str | bytes]:
     responses=answers(
         Transcription | VerboseTranscription,
         "What is said; as events if `stream`",
-        MEDIA_TYPE,
-        PlainTextResponse.media_type,
+        "text/plain",
+        events=[TranscriptDelta, TranscriptDone],
     ),
     openapi_extra=body(TranscriptionRequest, "multipart/form-data"),
 )

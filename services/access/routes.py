@@ -42,7 +42,7 @@ class ClientSecret(TypedDict):
 @router.post(
     "/v1/realtime/client_secrets",
     responses=answers(ClientSecret, "The secret"),
-    openapi_extra=body(SecretRequest),
+    openapi_extra=body(SecretRequest, required=False),
 )
 async def create_client_secret(http: Request) -> ClientSecret:
     """Sign a secret on the account of the caller's key; nothing is stored."""
