@@ -15,12 +15,12 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 # small models: a second thread only waits for the first
-test test-slow: export OMP_NUM_THREADS := 1
+test test-slow fuzz: export OMP_NUM_THREADS := 1
 
 TRAIN_ARGS := $(if $(PRESET),--preset $(PRESET)) $(if $(FROM),--from-stage $(FROM)) \
 	$(if $(FORCE),--force) $(if $(NO_PROMOTE),--no-promote)
 
-.PHONY: help setup train test test-slow serve talk ui bench lint docs clean
+.PHONY: help setup train test test-slow fuzz serve talk ui bench lint docs clean
 
 help:  ## list the commands
 	@grep -hE '^[a-z%-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | column -t -s "$$(printf '\t')"
@@ -37,6 +37,9 @@ test: setup  ## the default tests, with coverage [TESTS=tests/flows]
 
 test-slow: setup  ## the tests that take minutes each
 	@$(BIN)/pytest -m slow $(TESTS)
+
+fuzz: setup  ## more than 5,000 calls made from the service's own description
+	@$(BIN)/pytest -m slow -s tests/services/test_schema.py
 
 serve: setup  ## serve the champion on PORT (3000): web page, chat completions, health
 	@$(BIN)/moss-speech serve --port $(PORT)
