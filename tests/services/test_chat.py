@@ -1,8 +1,11 @@
 """The unchanged OpenAI client and plain HTTP against a real server with random weights."""
 
+import asyncio
 import base64
 import io
+import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +16,7 @@ import pytest
 import soundfile
 
 from moss_speech.storage import write_json
+from services.mark import HEADER
 from tests.services.conftest import Server, free_port, serving, start
 from tests.tiny_bundle import spoken
 
@@ -99,6 +103,40 @@ def test_typed_and_spoken_turns_mix_and_answers_are_referred_to_by_id(
     assert second.usage is not None
     assert first.usage is not None
     assert second.usage.prompt_tokens > first.usage.prompt_tokens + 15
+
+
+@pytest.mark.parametrize("kind", ["wav", "flac", "mp3", "opus"])
+def test_each_format_plays_and_says_that_it_is_synthetic(server: Server, kind: str) -> None:
+    wish = SPOKEN | {"audio": {"voice": "assistant", "format": kind}}
+    answer = post(server, wish)
+    data = base64.b64decode(answer.json()["choices"][0]["message"]["audio"]["data"])
+    with soundfile.SoundFile(io.BytesIO(data)) as file:
+        assert file.read().size > 24000
+        assert file.comment.startswith("synthetic speech")
+        assert answer.headers[HEADER] == file.comment
+    assert answer.headers["x-model-version"] == "moss-speech:local"
+    assert answer.headers["x-model-lineage"].startswith("clean=")
+    assert HEADER not in post(server, {}).headers  # text
+
+
+def test_async_client_streams_many_answers_at_once(server: Server, question: list[Any]) -> None:
+    client = openai.AsyncOpenAI(base_url=f"{server.url}/v1", api_key="unused", max_retries=5)
+
+    async def sound() -> bytes:
+        stream = await client.chat.completions.create(
+            model="moss-speech", messages=question, seed=1, stream=True,
+            modalities=["text", "audio"], audio={"voice": "assistant", "format": "pcm16"},
+        )  # fmt: skip
+        deltas = [c.choices[0].delta async for c in stream if c.choices]
+        audio = [d.audio for d in deltas if getattr(d, "audio", None)]
+        return b"".join(base64.b64decode(a.data) for a in audio if getattr(a, "data", None))
+
+    async def many() -> list[bytes]:
+        return await asyncio.gather(*(sound() for _ in range(4)))
+
+    answers = asyncio.run(many())
+    assert len(answers[0]) > 48000
+    assert set(answers) == {answers[0]}
 
 
 def test_models_are_listed_with_what_a_client_must_know(client: openai.OpenAI) -> None:
@@ -190,6 +228,24 @@ def test_client_that_leaves_mid_answer_frees_its_place(server: Server, question:
         with httpx.stream("POST", url, json=body, timeout=60) as stream:
             next(stream.iter_lines())
         assert post(server, {}).status_code == 200
+
+
+def test_client_that_leaves_before_a_whole_answer_frees_its_place(
+    tmp_path: Path, question: list[Any]
+) -> None:
+    body = {"model": "moss-speech", "messages": question, **SPOKEN}
+    with serving(tmp_path, sessions="1") as small:
+        for _ in range(8):
+            with suppress(httpx.ReadTimeout):
+                httpx.post(f"{small.url}/v1/chat/completions", json=body, timeout=0.1)
+        deadline = time.monotonic() + 30
+        while (answer := post(small, {})).status_code == 503:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        assert answer.status_code == 200
+        figures = httpx.get(f"{small.url}/metrics").text
+        assert 'moss_refused_total{code="client_left"}' in figures
+        assert "Traceback" not in small.log.read_text()
 
 
 def test_health_and_metrics_answer_and_count(server: Server) -> None:
