@@ -150,10 +150,11 @@ class ChatRequest(Wire):
     top_p: float | None = Field(default=None, gt=0, le=1)
     max_tokens: int | None = Field(default=None, ge=1)
     max_completion_tokens: int | None = Field(default=None, ge=1)
+    store: bool | None = None
+    """False refuses a recording of this turn."""
     # accepted, without effect here
     user: str | None = None
     metadata: dict[str, str] | None = None
-    store: bool | None = None
     service_tier: str | None = None
     safety_identifier: str | None = None
     prompt_cache_key: str | None = None
