@@ -12,18 +12,16 @@ from moss_speech.settings import child_environment, settings
 
 @flow(name="package")
 def package() -> State[str]:
-    """Run `bentoml build`; the Bento lies in the state folder and is never committed."""
-    home = settings().state / "bentoml"
-    home.mkdir(parents=True, exist_ok=True)
+    """Run `moss-speech package`; the Bento lies in the state folder and is never committed."""
     done = subprocess.run(
-        [sys.executable, "-m", "bentoml", "build", "--output", "tag"],
+        [sys.executable, "-m", "moss_speech.cli", "package"],
         cwd=settings().root,
-        env=child_environment(BENTOML_HOME=str(home)),
+        env=child_environment(),
         capture_output=True,
         text=True,
         check=False,
     )
     if done.returncode:
-        raise RuntimeError(f"bentoml build ended with {done.returncode}: {done.stderr[-2000:]}")
+        raise RuntimeError(f"package ended with {done.returncode}: {done.stderr[-2000:]}")
     get_run_logger().info("%s", done.stdout.strip())
     return Completed(message=done.stdout.strip())

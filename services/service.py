@@ -10,6 +10,7 @@ from fastapi import FastAPI
 from moss_speech.settings import settings
 from services.lag import watch_loop
 from services.logs import configure_logs
+from services.packed import served_settings
 from services.startup import REFUSED, ending_on_failure, expect_failures, reason
 
 _log = logging.getLogger(__name__)
@@ -37,7 +38,7 @@ class MossSpeech:
         from moss_speech.registry.fetch import find_model
 
         try:
-            verify_bundle(find_model(settings().model).folder)
+            verify_bundle(find_model(served_settings().model).folder)
         except REFUSED as error:
             sys.exit(reason(error))
         if settings().auth == "open":
@@ -52,7 +53,7 @@ class MossSpeech:
 
         forget_namesake(settings().prometheus_folder)
         with ending_on_failure():
-            install(app, load_runtime(settings()), settings())
+            install(app, load_runtime(served_settings()), settings())
 
     @bentoml.on_startup  # type: ignore[untyped-decorator]
     async def watch(self) -> None:

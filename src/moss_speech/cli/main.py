@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from moss_speech.cli import checkpoints, codec, keys, plan, reports, sound, voices
+from moss_speech.cli import checkpoints, codec, keys, package, plan, reports, sound, voices
 from moss_speech.cli.errors import plain_errors
 from moss_speech.cli.options import Json, Model, Voice
 from moss_speech.settings import child_environment, settings, switch_off_telemetry
@@ -23,6 +23,7 @@ app.add_typer(voices.app, name="voice")
 app.add_typer(checkpoints.app)
 app.add_typer(codec.app)
 app.add_typer(plan.app)
+app.add_typer(package.app)
 app.add_typer(sound.app)
 
 
