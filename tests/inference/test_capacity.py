@@ -108,6 +108,18 @@ def test_published_model_needs_int8_for_16_gb() -> None:
     assert published("int8", rows=1024)[0] > small
 
 
+def test_rooms_are_whole_and_sessions_fill_what_is_left(bundle_folder: Path) -> None:
+    plan = plan_serving(Sizes.of_bundle(bundle_folder), "fp32", ROWS)
+    fixed = plan.lm_bytes + plan.speech_bytes + plan.voice_bytes
+    own, stream = plan.cache_bytes + plan.listening_bytes, plan.speaking_bytes
+    for wanted in (1, 3, 4, 5, 8, 9):
+        places = min(4, wanted)
+        enough = fixed + wanted * own + -(-wanted // 4) * places * stream
+        assert plan.sessions(enough, n_voices=1) == wanted
+        assert plan.sessions(enough - 1, n_voices=1) == wanted - 1
+        assert plan.sessions(enough + plan.voice_bytes + places * stream, n_voices=2) == wanted
+
+
 def test_sessions_longer_than_the_model_are_refused(bundle_folder: Path) -> None:
     with pytest.raises(ValueError, match=r"session rows are 1025, must be 1\.\.1024"):
         plan_serving(Sizes.of_bundle(bundle_folder), "bf16", 1025)

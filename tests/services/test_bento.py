@@ -5,7 +5,9 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,8 +18,8 @@ import yaml
 
 from moss_speech.card import verify_bundle
 from moss_speech.storage import tree_digest
-from tests.services.conftest import ROOT, free_port, stop
-from tests.services.running import ask, wait_until_ready
+from tests.services.conftest import ROOT, START_S, free_port, stop
+from tests.services.running import ask
 from tests.tiny_bundle import tiny_bundle
 
 pytestmark = pytest.mark.slow
@@ -134,10 +136,19 @@ def served(packed: Packed, tmp_path_factory: pytest.TempPathFactory) -> Iterator
             command, cwd=folder / "empty", env=env, stdout=out, stderr=out, start_new_session=True
         )
     try:
-        wait_until_ready(f"http://127.0.0.1:{port}", lambda: process.poll() is None, log)
-        yield f"http://127.0.0.1:{port}", log
+        yield wait_until_ready(f"http://127.0.0.1:{port}", process, log), log
     finally:
         stop(process)
+
+
+def wait_until_ready(url: str, process: subprocess.Popen[bytes], log: Path) -> str:
+    deadline = time.monotonic() + START_S
+    while True:
+        assert process.poll() is None and time.monotonic() < deadline, log.read_text()
+        with suppress(httpx.HTTPError):
+            if httpx.get(f"{url}/readyz", timeout=5).status_code == 200:
+                return url
+        time.sleep(0.2)
 
 
 def test_bento_answers_without_the_project(served: tuple[str, Path]) -> None:

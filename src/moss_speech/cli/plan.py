@@ -31,7 +31,8 @@ def plan(
         list[float] | None, typer.Option(help="With --serve, repeated: memories to fill")
     ] = None,
     session_rows: Annotated[
-        int | None, typer.Option(min=1, help="With --serve: longest conversation; default 4096")
+        int | None,
+        typer.Option(min=1, help="With --serve: longest conversation; else MOSS_SESSION_ROWS"),
     ] = None,
     voices: Annotated[int, typer.Option(min=1, help="With --serve: voices in use")] = 1,
     as_json: Json = False,

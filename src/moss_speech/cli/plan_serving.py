@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from moss_speech.settings import settings
+
 if TYPE_CHECKING:
     from moss_speech.inference.capacity import ServingPlan, Sizes
 
@@ -25,8 +27,9 @@ def serving_lines(
         f"serving, sessions of {rows:,} rows (at most {rows * 0.08 / 60:.1f} min of speech), "
         f"voices: {n_voices}; working memory of a pass comes on top",
         *("  ".join(c.rjust(w) for c, w in zip(line, widths, strict=True)) for line in table),
-        f"of a session {plan.speaking_bytes / _MB:,.1f} MB speak and "
-        f"{plan.listening_bytes / _MB:,.1f} MB listen, the rest is the language model's cache",
+        f"of a session {plan.speaking_bytes / _MB:,.1f} MB speak, in rooms of "
+        f"{plan.room_sessions} of one voice, and {plan.listening_bytes / _MB:,.1f} MB listen; "
+        "the rest is the language model's cache",
     ]
 
 
@@ -47,7 +50,8 @@ def serving_json(
 def _plans(sizes: "Sizes", session_rows: int | None) -> "tuple[list[ServingPlan], int]":
     from moss_speech.inference.capacity import plan_serving
 
-    rows = min(4096, sizes.lm.max_position_embeddings) if session_rows is None else session_rows
+    most = min(settings().session_rows, sizes.lm.max_position_embeddings)
+    rows = most if session_rows is None else session_rows
     return [plan_serving(sizes, weights, rows) for weights in ("fp32", "bf16", "int8")], rows
 
 

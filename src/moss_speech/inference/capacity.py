@@ -25,6 +25,7 @@ from moss_speech.decoder.config import (
 )
 from moss_speech.decoder.load import new_vocoder, on_meta_device
 from moss_speech.decoder.plan import plan_streams
+from moss_speech.inference.scheduler import Space
 from moss_speech.lm.config import LMConfig, read_config
 from moss_speech.lm.plan import kv_bytes_per_row
 from moss_speech.lm.quantize import Scheme, hollow, quantized_layers
@@ -70,16 +71,29 @@ class ServingPlan:
     """Language model cache of a session."""
     speaking_bytes: int
     listening_bytes: int
+    room_sessions: int
+    """Streams of one voice that the decoder sets aside together."""
 
     @property
     def session_bytes(self) -> int:
-        """One more session."""
+        """One more session, its share of a full room."""
         return self.cache_bytes + self.speaking_bytes + self.listening_bytes
 
     def sessions(self, memory_bytes: int, n_voices: int) -> int:
-        """Sessions that fit into memory beside weights and voices."""
+        """Sessions that fit into memory beside weights and voices; each voice has open rooms.
+
+        They are spread so that all rooms but one of each voice are full; a room has no more
+        places than there are sessions.
+        """
         fixed = self.lm_bytes + self.speech_bytes + n_voices * self.voice_bytes
-        return max(0, memory_bytes - fixed) // self.session_bytes
+        own, left = self.cache_bytes + self.listening_bytes, memory_bytes - fixed
+        few = max(0, left) // (own + n_voices * self.speaking_bytes)
+        if few < self.room_sessions:
+            return few
+        room_bytes = self.room_sessions * self.speaking_bytes
+        left -= (n_voices - 1) * room_bytes
+        rooms, rest = divmod(left, self.room_sessions * self.session_bytes)
+        return rooms * self.room_sessions + max(0, rest - room_bytes) // own
 
 
 def plan_serving(sizes: Sizes, weights: Weights, session_rows: int) -> ServingPlan:
@@ -104,6 +118,7 @@ def plan_serving(sizes: Sizes, weights: Weights, session_rows: int) -> ServingPl
         cache_bytes=kv_bytes * (session_rows + 1) + trunk_bytes * session_rows,
         speaking_bytes=stream.session_bytes + _nbytes(vocoder.start(1).values()),
         listening_bytes=stream_bytes(sizes.codec),
+        room_sessions=Space().mouths,
     )
 
 

@@ -53,7 +53,7 @@ class Scheduler:
         self._bundle, self._limits = bundle, limits
         self._observer, self.load = observer, Load()
         self._batch = Batch(bundle.lm, space.sessions, capacity, decoding)
-        self._mouths = Mouths(bundle.decoder, space.mouths)
+        self._mouths = Mouths(bundle.decoder, min(space.mouths, space.sessions))
         self._sessions: list[Session] = []
         self._posted: deque[Callable[[], None]] = deque()
         self._n_waiting = self._n_ticks = 0
