@@ -11,7 +11,13 @@ from moss_speech.settings import settings
 from services.lag import watch_loop
 from services.logs import configure_logs
 from services.packed import served_settings
-from services.startup import REFUSED, ending_on_failure, expect_failures, reason
+from services.startup import (
+    REFUSED,
+    ending_on_failure,
+    expect_failures,
+    reason,
+    settings_or_end,
+)
 
 _log = logging.getLogger(__name__)
 app = FastAPI(title="MOSS-Speech", docs_url=None, redoc_url=None)
@@ -20,7 +26,7 @@ app = FastAPI(title="MOSS-Speech", docs_url=None, redoc_url=None)
 
 @bentoml.service(
     name="moss-speech",
-    workers=settings().workers,
+    workers=settings_or_end().workers,
     traffic={"timeout": 120},
     http={"host": "127.0.0.1"},
     metrics={"enabled": False},

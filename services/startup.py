@@ -11,6 +11,8 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from moss_speech.settings import Settings, settings
+
 REFUSED = (ValueError, LookupError, OSError, RuntimeError, MemoryError)
 """What is raised for a model or a setting that cannot be used."""
 _FAILED = signal.SIGUSR1
@@ -19,6 +21,14 @@ _FAILED = signal.SIGUSR1
 def reason(error: BaseException) -> str:
     """The line that people read."""
     return f"the service cannot start: {error}"
+
+
+def settings_or_end() -> Settings:
+    """The settings of this process; it ends if one cannot be used."""
+    try:
+        return settings()
+    except REFUSED as error:
+        sys.exit(reason(error))
 
 
 def expect_failures() -> None:
