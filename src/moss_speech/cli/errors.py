@@ -17,6 +17,8 @@ def plain_errors(command: Callable[A, R]) -> Callable[A, R]:
     def run(*args: A.args, **kwargs: A.kwargs) -> R:
         try:
             return command(*args, **kwargs)
+        except typer.Exit:  # a RuntimeError, but nothing to tell of
+            raise
         except (ValueError, LookupError, OSError, RuntimeError) as error:
             typer.echo(f"moss-speech: {error}", err=True)
             raise typer.Exit(1) from None
