@@ -69,6 +69,8 @@ class Settings(BaseSettings):
     """Origins beside the service's own whose pages may use it, by commas: https://a.example."""
     signing_key: SecretStr | None = Field(default=None, min_length=32)
     """Signs client secrets; default: a file in the state folder that the first worker makes."""
+    api_key: SecretStr | None = None
+    """The key with which commands that are clients of a service ask it."""
     sessions_per_key: int = Field(default=64, ge=0)
     """Live sessions of a key that names no number, and of everybody where no key is asked for."""
     requests_per_minute: int = Field(default=6000, ge=0)
@@ -157,6 +159,12 @@ def settings() -> Settings:
         first = error.errors(include_url=False, include_input=False)[0]
         name = "_".join(map(str, first["loc"])).upper()
         raise ValueError(f"MOSS_{name} cannot be used: {first['msg']}") from None
+
+
+def api_key() -> str | None:
+    """The key of this process's own requests to a service; never log it."""
+    key = settings().api_key
+    return None if key is None else key.get_secret_value()
 
 
 def is_first_rank() -> bool:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from moss_speech.cli import checkpoints, codec, keys, package, plan, reports, sound, voices
+from moss_speech.cli import bench, checkpoints, codec, keys, package, plan, reports, sound, voices
 from moss_speech.cli.errors import plain_errors
 from moss_speech.cli.options import Json, Model, Voice
 from moss_speech.settings import child_environment, settings, switch_off_telemetry
@@ -17,6 +17,7 @@ from moss_speech.settings import child_environment, settings, switch_off_telemet
 app = typer.Typer(no_args_is_help=True, help="Train, judge, promote and serve speech models.")
 data_app = typer.Typer(no_args_is_help=True, help="Look at recordings before they are trained on.")
 app.add_typer(data_app, name="data")
+app.add_typer(bench.app, name="bench")
 app.add_typer(keys.app, name="key")
 app.add_typer(reports.app, name="report")
 app.add_typer(voices.app, name="voice")
