@@ -9,7 +9,18 @@ from typing import Annotated, Any
 
 import typer
 
-from moss_speech.cli import bench, checkpoints, codec, keys, package, plan, reports, sound, voices
+from moss_speech.cli import (
+    bench,
+    checkpoints,
+    codec,
+    keys,
+    package,
+    plan,
+    reports,
+    sound,
+    talk,
+    voices,
+)
 from moss_speech.cli.errors import plain_errors
 from moss_speech.cli.options import Json, Model, Voice
 from moss_speech.settings import child_environment, settings, switch_off_telemetry
@@ -26,6 +37,7 @@ app.add_typer(codec.app)
 app.add_typer(plan.app)
 app.add_typer(package.app)
 app.add_typer(sound.app)
+app.add_typer(talk.app)
 
 
 @app.callback()

@@ -5,6 +5,7 @@ All moments are seconds of the monotonic clock.
 
 import base64
 from dataclasses import dataclass, field
+from typing import Any
 
 from moss_speech.client.feed import Feed
 from moss_speech.client.line import RATE_HZ, Event
@@ -31,13 +32,23 @@ class Playback:
 
 
 @dataclass
+class Question:
+    """What the user said."""
+
+    speech_end_s: float = 0.0
+    """Its last loud sample was sent."""
+    end_s: float = 0.0
+    """Its last sample was sent before a commit, or `speech_stopped` came."""
+    lasts_s: float = 0.0
+    """Its length; as the service found it, with its silence."""
+    item_id: str | None = None
+
+
+@dataclass
 class Turn:
     """A question and its answer."""
 
-    speech_end_s: float
-    """The last loud sample of the question was sent."""
-    turn_end_s: float
-    """Its last sample was sent before a commit, or `speech_stopped` came."""
+    question: Question
     onset_s: float | None = None
     """Somebody began to speak into the answer."""
     quiet_s: float | None = None
@@ -47,6 +58,7 @@ class Turn:
     playback: Playback = field(default_factory=Playback)
     audio: bytearray = field(default_factory=bytearray)
     text: str = ""
+    item_id: str | None = None
     response: Event = field(default_factory=dict)
     """As it was created, and then as it ended."""
 
@@ -67,6 +79,27 @@ class Turn:
             return None
         return max(self.quiet_s, self.last_s) - self.onset_s
 
+    def to_json(self) -> dict[str, Any]:
+        """What programs may want to know of it; latencies are those of the first piece."""
+        asked, answer = self.question, self.response.get("metadata") or {}
+        first_s = self.first_s
+        return {
+            "status": self.response["status"],
+            "question_item_id": asked.item_id,
+            "response_id": self.response["id"],
+            "answer_item_id": self.item_id,
+            "question_s": round(asked.lasts_s, 3),
+            "audio_s": round(self.audio_s, 3),
+            "text": self.text,
+            "from_speech_end_s": None
+            if first_s is None
+            else round(first_s - asked.speech_end_s, 3),
+            "from_turn_end_s": None if first_s is None else round(first_s - asked.end_s, 3),
+            "underruns": self.playback.n_late,
+            "model_version": answer.get("moss.version"),
+            "model_digest": answer.get("moss.digest"),
+        }
+
     def take(self, event: Event, now_s: float) -> bytes:
         """A piece of the answer, or its end; the sound in it."""
         sound = b""
@@ -81,6 +114,7 @@ class Turn:
             return b""
         else:
             return b""
+        self.item_id = event["item_id"]
         self.first_s = self.first_s or now_s
         self.last_s = now_s
         return sound
@@ -93,7 +127,8 @@ class Dialogue:
         self._feed = feed
         self.turns: list[Turn] = []
         self.speaking = self._owed = False
-        self._ended = (0.0, 0.0)
+        self._question = Question()
+        self._begin_ms, self._n_asked = 0, 0
 
     @property
     def quiet(self) -> bool:
@@ -102,20 +137,25 @@ class Dialogue:
 
     def asked(self) -> None:
         """The client ends its turn after what was sent until now, and wants an answer."""
-        self._ended, self._owed = (self._feed.loud_s, self._feed.last_s), True
+        feed, self._owed = self._feed, True
+        lasts_s = (feed.n_sent - self._n_asked) / RATE_HZ
+        self._question, self._n_asked = Question(feed.loud_s, feed.last_s, lasts_s), feed.n_sent
 
     def take(self, event: Event, now_s: float) -> bytes:
         """An event came; the sound in it."""
         match event["type"]:
             case "input_audio_buffer.speech_started":
-                self.speaking = True
+                self.speaking, self._begin_ms = True, event["audio_start_ms"]
                 self._interrupted(now_s)
             case "input_audio_buffer.speech_stopped":
                 self.speaking, self._owed = False, True
-                self._ended = (self._feed.loud_s, now_s)
+                lasts_s = (event["audio_end_ms"] - self._begin_ms) / 1000
+                self._question = Question(self._feed.loud_s, now_s, lasts_s)
+            case "input_audio_buffer.committed":
+                self._question.item_id = event["item_id"]
             case "response.created":
                 self._owed = False
-                self.turns.append(Turn(*self._ended, response=event["response"]))
+                self.turns.append(Turn(self._question, response=event["response"]))
             case _ if self.turns:
                 return self.turns[-1].take(event, now_s)
         return b""

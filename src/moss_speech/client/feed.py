@@ -7,11 +7,14 @@ import asyncio
 import base64
 import time
 from collections import deque
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager, suppress
+from typing import Any
 
 import numpy as np
 
 from moss_speech.audio import Samples
-from moss_speech.client.line import RATE_HZ, Line
+from moss_speech.client.line import RATE_HZ, Line, ServiceError
 
 PIECE_S = 0.04
 """Sound that goes out at a time, at the moment when its last sample is there."""
@@ -27,6 +30,11 @@ def pcm16(samples_S: Samples) -> bytes:
     return (np.clip(samples_S, -1, 1) * 32767).astype("<i2").tobytes()
 
 
+def samples_of(data: bytes | bytearray) -> Samples:
+    """What `pcm16` wrote."""
+    return np.asarray(np.frombuffer(data, "<i2") / 2**15, np.float32)
+
+
 class Feed:
     """Sends pieces and notes moments, in seconds of the monotonic clock."""
 
@@ -38,6 +46,7 @@ class Feed:
         self._sent.set()
         self.onset_s = self.loud_s = self.last_s = 0.0
         """The first and the last loud sample of what was said last, and the last sample."""
+        self.n_sent = 0
 
     def say(self, samples_S: Samples) -> None:
         """Have speech sent after what waits."""
@@ -46,12 +55,23 @@ class Feed:
         ]
         self._sent.clear()
 
+    @property
+    def saying(self) -> bool:
+        """Whether speech waits to be sent."""
+        return not self._sent.is_set()
+
     async def said(self) -> None:
         """Wait until all speech is sent."""
         await self._sent.wait()
 
     async def run(self) -> None:
-        """Send what is said, in its time, until cancelled."""
+        """Send what is said, in its time, until cancelled; `ServiceError` once the line is over."""
+        try:
+            await self._run()
+        finally:
+            self._sent.set()  # nobody waits for what will never be sent
+
+    async def _run(self) -> None:
         silence_S = np.zeros(_PIECE_SAMPLES, np.float32)
         due_s = time.monotonic()
         while True:
@@ -77,5 +97,18 @@ class Feed:
                 self.onset_s = first_s
             self.loud_s = begin_s + int(loud[-1]) / RATE_HZ
         self.last_s = now_s
+        self.n_sent += piece_S.size
         audio = base64.b64encode(pcm16(piece_S)).decode()
         await self._line.send("input_audio_buffer.append", audio=audio)
+
+
+@asynccontextmanager
+async def feeding(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Send sound meanwhile; a line that broke is noticed by whoever reads it."""
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError, ServiceError):
+            await task

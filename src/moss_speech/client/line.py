@@ -3,7 +3,7 @@
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlsplit, urlunsplit
 
 from websockets.asyncio.client import ClientConnection, connect
@@ -11,6 +11,8 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidSta
 from websockets.http11 import Response
 
 Event = dict[str, Any]
+Turns = Literal["vad", "manual"]
+"""Who ends a turn of the user: the service by voice activity, or the client."""
 
 RATE_HZ = 24000
 """Of the sound in both directions: the protocol's PCM16."""
@@ -36,6 +38,13 @@ def realtime_address(url: str) -> str:
     return urlunsplit((_SCHEMES[parts.scheme], parts.netloc, path, parts.query, ""))
 
 
+def settings_of(turns: Turns, voice: str | None = None, **answers: Any) -> Event:
+    """Settings of a session: who ends turns, and how answers are wanted."""
+    found = None if turns == "manual" else {"type": "server_vad"}
+    sound = {} if voice is None else {"output": {"voice": voice}}
+    return {"audio": {"input": {"turn_detection": found}, **sound}, **answers}
+
+
 class Line:
     """One conversation."""
 
@@ -58,6 +67,11 @@ class Line:
         if event["type"] == "error":
             raise ServiceError(event["error"]["message"], event["error"]["code"])
         return event
+
+    async def end_turn(self) -> None:
+        """End the user's turn and ask for an answer."""
+        await self.send("input_audio_buffer.commit")
+        await self.send("response.create")
 
     async def until(self, kind: str) -> Event:
         """The next event of a type; others are passed over."""

@@ -5,19 +5,14 @@ Shapes: S samples at 24 kHz.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Coroutine
-from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from typing import Any, Literal
 
 from moss_speech.audio import Samples
 from moss_speech.client.dialogue import Dialogue, Turn
-from moss_speech.client.feed import Feed
-from moss_speech.client.line import Event, Line, ServiceError, connected
+from moss_speech.client.feed import Feed, feeding
+from moss_speech.client.line import Line, ServiceError, Turns, connected, settings_of
 from moss_speech.client.rounds import Rounds
 from moss_speech.client.tally import Tally
-
-Turns = Literal["vad", "manual"]
 
 TURN_S = 60.0
 """A turn that takes longer is given up."""
@@ -51,14 +46,6 @@ class Load:
             raise ValueError("who interrupts is not at one with the others: leave one of both out")
 
 
-def settings_of(turns: Turns, **answers: Any) -> Event:
-    """Settings of a session: who ends turns, and how answers are wanted."""
-    found = None if turns == "manual" else {"type": "server_vad"}
-    voice = answers.pop("voice", None)
-    sound = {} if voice is None else {"output": {"voice": voice}}
-    return {"audio": {"input": {"turn_detection": found}, **sound}, **answers}
-
-
 async def put_load(url: str, key: str | None, load: Load) -> Tally:
     """Hold the conversations and count what became of them."""
     load.check()
@@ -70,18 +57,6 @@ async def put_load(url: str, key: str | None, load: Load) -> Tally:
             delay_s = 0.0 if load.all_at_once else i * _STAGGER_S / load.sessions
             tasks.create_task(caller.run(delay_s))
     return tally
-
-
-@asynccontextmanager
-async def feeding(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
-    """Send sound meanwhile; a line that broke is noticed by whoever reads it."""
-    task = asyncio.create_task(work)
-    try:
-        yield
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError, ServiceError):
-            await task
 
 
 class _Caller:
@@ -136,8 +111,7 @@ class _Caller:
             feed.say(load.question_S)
             if load.turns == "manual":
                 await feed.said()
-                await line.send("input_audio_buffer.commit")
-                await line.send("response.create")
+                await line.end_turn()
                 dialogue.asked()
             self._tally.turn(await self._answer(line, feed, dialogue, interrupts))
         if interrupts:

@@ -48,6 +48,8 @@ class Tally:
         self.statuses: Counter[str] = Counter()
         self.errors: Counter[str] = Counter()
         """By code; `refused` counts those to whom the service said when to come again."""
+        self.reasons: dict[str, str] = {}
+        """The first error of each code in the service's words."""
         self.refused = self.silent = self.underruns = 0
         self.late_s = self.spoken_s = 0.0
 
@@ -60,8 +62,8 @@ class Tally:
         if turn.first_s is None:
             self.silent += 1
         else:
-            self.from_turn_end_s.append(turn.first_s - turn.turn_end_s)
-            self.from_speech_end_s.append(turn.first_s - turn.speech_end_s)
+            self.from_turn_end_s.append(turn.first_s - turn.question.end_s)
+            self.from_speech_end_s.append(turn.first_s - turn.question.speech_end_s)
         if turn.silence_s is not None:
             self.to_silence_s.append(turn.silence_s)
 
@@ -71,6 +73,7 @@ class Tally:
             self.refused += 1
         else:
             self.errors[error.code] += 1
+            self.reasons.setdefault(error.code, str(error))
 
     def timed_out(self) -> None:
         """Count a turn that was given up."""
@@ -122,6 +125,7 @@ class Tally:
             f"{'answers':40}{answers}; {self.silent} silent",
             f"{'underruns':40}{self.underruns}, {self.late_s:.3f} s in all",
             f"{'refused for now; errors':40}{self.refused}; {_counts(self.errors)}",
+            *self.reasons.values(),
             f"{'real time':40}{'held' if self.holds_real_time else 'NOT held'}",
         ]
 
