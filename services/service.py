@@ -13,6 +13,7 @@ from services.logs import configure_logs
 from services.packed import served_settings
 from services.startup import (
     REFUSED,
+    end_with_supervisor,
     ending_on_failure,
     expect_failures,
     reason,
@@ -63,9 +64,12 @@ class MossSpeech:
 
     @bentoml.on_startup  # type: ignore[untyped-decorator]
     async def watch(self) -> None:
-        """Follow the champion and measure the event loop's lag from now on."""
+        """From now on: follow the champion, the event loop's lag, and the supervisor's end."""
         app.state.runtime.start()
-        self._lag = asyncio.create_task(watch_loop(app.state.runtime.metrics.lag))
+        self._watches = [
+            asyncio.create_task(watch_loop(app.state.runtime.metrics.lag)),
+            asyncio.create_task(end_with_supervisor()),
+        ]
 
     def __is_ready__(self) -> bool:
         """Whether the model is loaded."""

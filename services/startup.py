@@ -1,10 +1,13 @@
 """A start that cannot succeed: one line with the remedy, exit code 1, no worker started again.
 
 The process that supervises the workers starts each one anew that ends. A worker that cannot open
-its model therefore tells the supervisor, by a signal, to end the whole server.
+its model therefore tells the supervisor, by a signal, to end the whole server. A worker whose
+supervisor was killed ends too: it would hold the port, and nobody could stop it by the usual means.
 """
 
+import asyncio
 import atexit
+import logging
 import os
 import signal
 import sys
@@ -16,6 +19,8 @@ from moss_speech.settings import Settings, settings
 REFUSED = (ValueError, LookupError, OSError, RuntimeError, MemoryError)
 """What is raised for a model or a setting that cannot be used."""
 _FAILED = signal.SIGUSR1
+_LOOK_S = 0.5
+_LOG = logging.getLogger(__name__)
 
 
 def reason(error: BaseException) -> str:
@@ -50,3 +55,12 @@ def ending_on_failure() -> Iterator[None]:
         print(reason(error), file=sys.stderr, flush=True)
         os.kill(os.getppid(), _FAILED)
         os._exit(1)  # an exception would be logged with its traceback
+
+
+async def end_with_supervisor() -> None:
+    """In a worker: end as if told to, soon after the supervisor is gone."""
+    supervisor = os.getppid()
+    while os.getppid() == supervisor:
+        await asyncio.sleep(_LOOK_S)
+    _LOG.error("the supervisor is gone; this worker ends")
+    os.kill(os.getpid(), signal.SIGTERM)
