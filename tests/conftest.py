@@ -1,5 +1,6 @@
-"""What tests of several packages share: no telemetry, a project root, both kinds of database."""
+"""What tests of several packages share: no telemetry, a project root, stores, databases."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +20,24 @@ def project_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pa
     settings.cache_clear()
     yield tmp_path
     settings.cache_clear()
+
+
+@pytest.fixture(scope="session")
+def empty_mlflow(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database with MLflow's tables; making them takes longer than most tests."""
+    from mlflow.tracking import MlflowClient
+
+    file = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
+    MlflowClient(f"sqlite:///{file}").get_experiment_by_name("none")
+    return file
+
+
+@pytest.fixture
+def store(project_root: Path, empty_mlflow: Path) -> Path:
+    """A project root with an MLflow store that holds nothing yet."""
+    settings().state.mkdir()
+    shutil.copy(empty_mlflow, settings().state / "mlflow.db")
+    return project_root
 
 
 @pytest.fixture(scope="session")

@@ -63,15 +63,15 @@ def stop(process: subprocess.Popen[bytes]) -> None:
 
 @contextmanager
 def serving(
-    folder: Path, bundle: Path | None = None, port: int | None = None, **more: str
+    folder: Path, model: Path | str | None = None, port: int | None = None, **more: str
 ) -> Iterator[Server]:
-    """A server with a bundle, a tiny one if none is given, once it is ready.
+    """A server with a model, a tiny bundle if none is given, once it is ready.
 
     `more` are MOSS settings; log and state are in `folder`.
     """
-    port, model = port or free_port(), bundle or tiny_bundle(folder)
+    port = port or free_port()
     url, log, state = f"http://127.0.0.1:{port}", folder / "log", folder / "state"
-    process = start(str(model), log, state, port, **more)
+    process = start(str(model or tiny_bundle(folder)), log, state, port, **more)
     try:
         deadline = time.monotonic() + START_S
         while not _ready(url):

@@ -116,7 +116,7 @@ async def test_killed_supervisor_leaves_no_worker_and_no_port(tmp_path: Path) ->
         await cut_off(server, server.process.pid)
         gone, alive = psutil.wait_procs(left, timeout=20)
         assert not alive, f"{len(gone)} ended, {len(alive)} serve on without a supervisor"
-    with serving(tmp_path, bundle=tmp_path / "bundle", port=port) as server:
+    with serving(tmp_path, model=tmp_path / "bundle", port=port) as server:
         asked = chat("and then", {"role": "assistant", "audio": {"id": answer_id}})
         answer = httpx.post(f"{server.url}/v1/chat/completions", json=asked, timeout=120)
         assert answer.status_code == 200, answer.text
@@ -139,7 +139,7 @@ async def test_everything_killed_at_once_comes_back_on_the_same_port(tmp_path: P
             await closing(line)
         server.process.wait()
         assert not psutil.wait_procs(left, timeout=5)[1]
-    with serving(tmp_path, bundle=tmp_path / "bundle", port=port) as server:
+    with serving(tmp_path, model=tmp_path / "bundle", port=port) as server:
         await assert_answers(server)
         wait_until_empty(server)
         assert_whole(server.state)
