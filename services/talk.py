@@ -82,6 +82,11 @@ class Talk:
         self._take(samples_S)
         self._line.call(Session.hear, samples_S)
 
+    @property
+    def unheard_s(self) -> float:
+        """Sound that waits to be heard; who sends more while it is much, fills the memory."""
+        return self._line.unheard_s
+
     def hear_whole(self, samples_S: Samples) -> None:
         """Take a whole turn of the user and end it: `Heard` or `Refused` follows."""
         self._take(samples_S)

@@ -75,6 +75,11 @@ class Line:
 
         self._worker.post(made)
 
+    @property
+    def unheard_s(self) -> float:
+        """Sound that waits to be heard."""
+        return 0.0 if self._session is None else self._session.ear.waiting_s
+
     def close(self) -> None:
         """End the conversation."""
         self.call(Session.close)
