@@ -26,6 +26,9 @@ _log = logging.getLogger(__name__)
 WATCH_S = 0.25
 CLOSE_S = 5.0
 """Time for the last words to a client that may not read."""
+MAX_UNHEARD_S = 30.0
+"""A client that sends sound faster than it is heard has to wait with more."""
+_PAUSE_S = 0.05
 _PARSED_ASIDE_CHARS = 64 * 1024
 """Longer events are read in a thread, so that the event loop never waits for one."""
 
@@ -100,6 +103,8 @@ class Connection:
                 continue
             await self._session.calm.wait()
             self._session.ask(event)
+            while self._talk.unheard_s > MAX_UNHEARD_S:
+                await asyncio.sleep(_PAUSE_S)
 
     @staticmethod
     async def _parse(text: str | None) -> Asked:

@@ -51,6 +51,7 @@ class ScriptedTalk:
 
     info: ModelInfo = field(default_factory=lambda: ModelInfo("moss-speech", "7", "cd" * 32))
     engine: Any = field(default_factory=Facts)
+    unheard_s: float = 0.0
     calls: list[str] = field(default_factory=list)
     listening: tuple[int, Detection | None] | None = None
     heard: list[Samples] = field(default_factory=list)

@@ -18,7 +18,7 @@ from moss_speech.inference.turns import Heard, LiveEvent
 from services.access import Caller, CallerLimits, RateLimit
 from services.errors import ApiError
 from services.metrics import Metrics
-from services.realtime.connection import Connection
+from services.realtime.connection import MAX_UNHEARD_S, Connection
 from tests.services.realtime.checked import checked
 from tests.services.realtime.line import in_loop
 from tests.services.realtime.scripted import ScriptedTalk, finished, sound
@@ -235,3 +235,18 @@ async def test_events_wait_while_a_turn_is_on_its_way() -> None:
         await until(socket, "response.created")
         [(turns, _)] = built.engine.asked
         assert turns[-1].codes == (1, 2)
+
+
+@in_loop
+async def test_client_waits_while_much_sound_is_not_heard_yet() -> None:
+    async with house() as built, connect(built.url) as socket:
+        built.engine.unheard_s = MAX_UNHEARD_S + 1
+        audio = {"type": "input_audio_buffer.append", "audio": "AAAAAAAA" * 500}
+        for _ in range(3):
+            await socket.send(json.dumps(audio))
+        await asyncio.sleep(0.3)
+        assert len(built.engine.heard) == 1
+        built.engine.unheard_s = 0.0
+        await socket.send(CREATE)
+        await until(socket, "response.created")
+        assert len(built.engine.heard) == 3
