@@ -1,6 +1,7 @@
 """Spoken answers that a client may refer to by `audio.id`: their codes, for an hour.
 
-All workers share them. An id is 128 random bits: who knows it was given it.
+All workers share them. An id is 128 random bits: who knows it was given it. It names the codec, as
+the codes of one mean nothing to another, and a hot swap may have come between.
 """
 
 import time
@@ -32,10 +33,10 @@ class Answers:
     def __init__(self, transactions: Transactions, lifetime_s: int = LIFETIME_S) -> None:
         self._transactions, self._lifetime_s = transactions, lifetime_s
 
-    def reserve(self) -> StoredAnswer:
-        """An id and expiry for an answer that is not spoken yet."""
+    def reserve(self, codec_digest: str) -> StoredAnswer:
+        """An id and expiry for an answer that is not spoken yet; its codes will be this codec's."""
         expires_at = int(time.time()) + self._lifetime_s
-        return StoredAnswer(f"audio_{uuid.uuid4().hex}", (), expires_at)
+        return StoredAnswer(f"{_prefix(codec_digest)}{uuid.uuid4().hex}", (), expires_at)
 
     async def keep(self, reserved: StoredAnswer, codes: tuple[int, ...]) -> None:
         """Remember the codes under a reserved id."""
@@ -46,14 +47,20 @@ class Answers:
             lambda session: keep_answer(session, reserved.id, packed, expires_at, now)
         )
 
-    async def find(self, answer_id: str) -> StoredAnswer | None:
-        """The answer, or None if it is unknown or forgotten."""
+    async def find(self, answer_id: str, codec_digest: str) -> StoredAnswer | None:
+        """The answer, or None if it is unknown, forgotten, or in the codes of another codec."""
+        if not answer_id.startswith(_prefix(codec_digest)):
+            return None
         now = datetime.now(UTC)
         found = await self._transactions.run(lambda session: find_answer(session, answer_id, now))
         if found is None:
             return None
         codes = tuple(np.frombuffer(found.codes, _CODE).tolist())
         return StoredAnswer(found.id, codes, int(found.expires_at.timestamp()))
+
+
+def _prefix(codec_digest: str) -> str:
+    return f"audio_{codec_digest[:12]}_"
 
 
 def _time(unix_s: int) -> datetime:

@@ -59,7 +59,7 @@ async def _respond(
     exchange: Exchange, request: ChatRequest, turns: Sequence[Turn], stored: Answers
 ) -> Response:
     wish = _wish(request, exchange)
-    completion = Completion(exchange.talk.info, stored.reserve())
+    completion = Completion(exchange.talk.info, stored.reserve(exchange.talk.engine.codec_digest))
     bind(response=completion.id)
     try:
         heard = [
@@ -90,7 +90,7 @@ async def create_chat_completion(http: Request) -> Response:
     caller = await runtime.access.caller(http, "chat")
     request = await asyncio.to_thread(parse, ChatRequest, await http.body())
     check_model(request.model, runtime)
-    said = await said_before(request, runtime.answers)
+    said = await said_before(request, runtime.answers, runtime.engine.codec_digest)
     turns = await asyncio.to_thread(conversation, request, runtime.engine, said)
     return await answered(
         http,

@@ -65,13 +65,13 @@ def conversation(request: ChatRequest, engine: Engine, said: Mapping[str, Codes]
     return turns
 
 
-async def said_before(request: ChatRequest, stored: Answers) -> dict[str, Codes]:
-    """Codes of every answer that the request refers to."""
+async def said_before(request: ChatRequest, stored: Answers, codec_digest: str) -> dict[str, Codes]:
+    """Codes of every answer that the request refers to; they must be those of this codec."""
     said: dict[str, Codes] = {}
     for i, message in enumerate(request.messages):
         if message.role != "assistant" or message.audio is None:
             continue
-        if (found := await stored.find(message.audio.id)) is None:
+        if (found := await stored.find(message.audio.id, codec_digest)) is None:
             where = f"messages[{i}].audio.id"
             reason = f"{where} is unknown or has expired; send the answer's text instead"
             raise invalid(reason, where, "audio_not_found")

@@ -72,6 +72,11 @@ class Engine:
         return 1000 / self.bundle.decoder.format.codes_per_s
 
     @property
+    def codec_digest(self) -> str:
+        """Whose codes the model hears and speaks."""
+        return self.bundle.codec.digest
+
+    @property
     def sampling(self) -> Sampling:
         """How the bundle wants answers to be drawn."""
         values = self.bundle.card.about.generation.model_dump(exclude={"max_rows"})

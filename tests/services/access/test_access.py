@@ -222,16 +222,17 @@ def test_live_session_is_seen_and_one_of_a_killed_worker_is_not(
 def test_answers_of_one_worker_are_known_to_the_other(run: Callable[[Any], Any]) -> None:
     async def doing() -> None:
         one, two = (Transactions(settings().catalogue_url) for _ in range(2))
-        reserved = Answers(one).reserve()
+        reserved = Answers(one).reserve("c" * 64)
         await Answers(one).keep(reserved, (0, 1, 16383, 65535))
-        found = await Answers(two).find(reserved.id)
+        found = await Answers(two).find(reserved.id, "c" * 64)
         assert found is not None
         assert (found.codes, found.expires_at) == ((0, 1, 16383, 65535), reserved.expires_at)
-        assert await Answers(two).find("audio_0") is None
+        assert await Answers(two).find("audio_0", "c" * 64) is None
+        assert await Answers(two).find(reserved.id, "d" * 64) is None
         gone = Answers(one, lifetime_s=0)
-        past = gone.reserve()
+        past = gone.reserve("c" * 64)
         await gone.keep(past, (1,))
-        assert await gone.find(past.id) is None
+        assert await gone.find(past.id, "c" * 64) is None
         one.close()
         two.close()
 
