@@ -3,7 +3,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-extras="${EXTRAS:-serve,lora,quantize,traces,s3,postgres,dev}"
+extras="${EXTRAS:-serve,talk,lora,quantize,traces,s3,postgres,dev}"
 programs=(espeak-ng flite)
 stamp=.venv/.installed
 wanted="$(cat pyproject.toml constraints.txt infra/setup.sh | sha256sum | cut -d' ' -f1) $extras"
