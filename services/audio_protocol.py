@@ -153,14 +153,14 @@ class TranscriptDone(TypedDict):
     usage: TokenUsage
 
 
-class Transcription(TypedDict):
+class WrittenSpeech(TypedDict):
     """What was said."""
 
     text: str
     usage: TokenUsage
 
 
-class VerboseTranscription(TypedDict):
+class VerboseWrittenSpeech(TypedDict):
     """What was said, of how long a recording; `language` is what the request named, or `und`."""
 
     task: Literal["transcribe"]

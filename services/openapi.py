@@ -71,7 +71,9 @@ def _complete(app: FastAPI, types: Sequence[type]) -> dict[str, Any]:
         [(one.__name__, "validation", TypeAdapter(one)) for one in types], ref_template=_REF
     )
     components = whole.setdefault("components", {})
-    components["schemas"] = components.get("schemas", {}) | schemas["$defs"]
+    known = components.setdefault("schemas", {})
+    for name, schema in schemas["$defs"].items():
+        assert known.setdefault(name, schema) == schema, f"two types are called {name}"
     components["securitySchemes"] = {"key": _KEY}
     whole["security"] = [{"key": []}, {}]
     return whole

@@ -19,9 +19,9 @@ from moss_speech.lm.grid import REPEAT
 from services.audio_protocol import (
     TranscriptDelta,
     TranscriptDone,
-    Transcription,
     TranscriptionRequest,
-    VerboseTranscription,
+    VerboseWrittenSpeech,
+    WrittenSpeech,
     parse_form,
     token_usage,
 )
@@ -81,7 +81,7 @@ def _whole(request: TranscriptionRequest, duration_s: float, events: list[Event]
     if request.response_format == "text":
         return PlainTextResponse(text)
     if request.response_format == "verbose_json":
-        verbose: VerboseTranscription = {
+        verbose: VerboseWrittenSpeech = {
             "task": "transcribe",
             "duration": duration_s,
             "language": request.language or "und",
@@ -90,7 +90,7 @@ def _whole(request: TranscriptionRequest, duration_s: float, events: list[Event]
         }
         return JSONResponse(verbose)
     replies = [event.reply for event in events if isinstance(event, Finished)]
-    plain: Transcription = {"text": text, "usage": token_usage(replies)}
+    plain: WrittenSpeech = {"text": text, "usage": token_usage(replies)}
     return JSONResponse(plain)
 
 
@@ -123,7 +123,7 @@ async def _fields(http: Request) -> dict[str, str | bytes]:
 @router.post(
     "/v1/audio/transcriptions",
     responses=answers(
-        Transcription | VerboseTranscription,
+        WrittenSpeech | VerboseWrittenSpeech,
         "What is said; as events if `stream`",
         "text/plain",
         events=[TranscriptDelta, TranscriptDone],

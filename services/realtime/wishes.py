@@ -7,7 +7,9 @@ as the client wrote it.
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, GetJsonSchemaHandler, model_validator
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from services.protocol import Wire
 from services.realtime.audio import FormatName
@@ -51,6 +53,17 @@ class Settings(Wire):
             return value
         optional = cls.model_fields.keys() - _NULL_IS_OFF
         return {k: v for k, v in value.items() if v is not None or k not in optional}
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """The description says so as well."""
+        described = handler(core_schema)
+        schema = handler.resolve_ref_schema(described)
+        for name in schema["properties"].keys() - set(schema.get("required", ())):
+            schema["properties"][name] = {"anyOf": [schema["properties"][name], {"type": "null"}]}
+        return described
 
 
 class Format(Settings):

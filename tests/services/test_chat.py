@@ -173,6 +173,7 @@ def test_wrong_fields_are_refused_by_name(server: Server) -> None:
     cases: list[tuple[dict[str, Any], int, str]] = [
         ({"temprature": 1}, 400, "temprature"),
         ({"temperature": 9}, 400, "temperature"),
+        ({"top_p": 5e-324}, 400, "top_p"),
         ({"n": 2}, 400, "n"),
         ({"model": "gpt"}, 404, "model"),
         ({"audio": {"voice": "nobody", "format": "wav"}}, 400, "audio.voice"),
