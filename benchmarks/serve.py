@@ -1,112 +1,97 @@
-"""How fast the served model answers a 2 s question: real server, real socket, loopback.
+"""How the service holds live conversations: real server, real sockets, recorded speech, loopback.
 
-`make bench-serve` measures the champion, or MOSS_MODEL. It prints a table and writes
-benchmarks/serve.json.
+`make bench-serve` measures the champion, or MOSS_MODEL, in about 25 minutes; `--quick` in five,
+with shorter loads and without keeping the figures. It prints a table and writes
+benchmarks/serve.json. The clients run on the same machine and are not left out of any figure.
 """
 
 import base64
 import io
-import json
-import signal
-import socket
-import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import Any
 
 import httpx
-import numpy as np
 from _figures import Figure, figure, report
+from _serve_engine import overheads
+from _serve_loads import (
+    REAL_TIME_GOAL,
+    SESSIONS,
+    interrupted,
+    lag,
+    memory,
+    one_session,
+    sessions_held,
+)
+from _serve_server import Server, running_server
 
-from moss_speech.audio import SPEAKING, write_audio
-from moss_speech.settings import settings
-from moss_speech.speech.voices.base import Manner
-from moss_speech.speech.voices.programs import EspeakNG
+from moss_speech.audio import Samples, write_audio
+from moss_speech.cli.bench import spoken_question
+from moss_speech.client.line import RATE_HZ
+from moss_speech.client.load import Load
 
-QUESTION = "what is the color of the grass"
-QUESTION_S = 2.0
-ROUNDS = 15
-START_LIMIT_S = 180
+OVERHEAD_GOAL = 0.1
 
 
-def question() -> str:
-    """Exactly 2 s of a spoken question, as a WAV in base64."""
-    rate_hz = SPEAKING.sample_rate_hz
-    n_samples = int(QUESTION_S * rate_hz)
-    said = EspeakNG().say(QUESTION, "en-us+f4", Manner())[:n_samples]
+@dataclass(frozen=True)
+class Plan:
+    """How long each part is measured; seconds."""
+
+    alone_s: float = 90.0
+    probe_s: float = 40.0
+    held_s: float = 300.0
+    answers: int = 15
+    rounds: int = 5
+
+
+QUICK = Plan(alone_s=25.0, probe_s=15.0, held_s=30.0, answers=5, rounds=3)
+
+
+def whole_answer(server: Server, model: dict[str, Any], question_S: Samples) -> float:
+    """Seconds that a whole answer over HTTP takes for a second of it."""
     file = io.BytesIO()
-    write_audio(file, np.pad(said, (0, n_samples - said.size)), rate_hz, format="WAV")
-    return base64.b64encode(file.getvalue()).decode()
-
-
-@contextmanager
-def running_server() -> Iterator[tuple[str, float]]:
-    """Address of a fresh `bentoml serve` and the seconds it took to be ready."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "bentoml", "serve", "--host", "127.0.0.1", "--port", str(port)]
-    began = time.monotonic()
-    process = subprocess.Popen(command, cwd=settings().root, start_new_session=True)
-    try:
-        url = f"http://127.0.0.1:{port}"
-        while not _ready(url):
-            if process.poll() is not None or time.monotonic() - began > START_LIMIT_S:
-                raise RuntimeError("the server did not become ready; its output is above")
-            time.sleep(0.05)
-        yield url, time.monotonic() - began
-    finally:
-        process.send_signal(signal.SIGINT)
-        process.wait(30)
-
-
-def _ready(url: str) -> bool:
-    try:
-        return httpx.get(f"{url}/readyz", timeout=5).status_code == 200
-    except httpx.HTTPError:
-        return False
-
-
-def ask(url: str, model: dict[str, Any], data: str) -> tuple[float, float]:
-    """Seconds from sending a question to its first audio, and to the end per second of answer."""
+    write_audio(file, question_S, RATE_HZ, format="WAV")
+    data = base64.b64encode(file.getvalue()).decode()
     part = {"type": "input_audio", "input_audio": {"data": data, "format": "wav"}}
     body = {
         "model": model["id"],
         "messages": [{"role": "user", "content": [part]}],
         "modalities": ["text", "audio"],
         "audio": {"voice": model["voices"][0], "format": "pcm16"},
-        "stream": True,
-        "seed": 1,
     }
-    first_s, n_bytes, began = 0.0, 0, time.perf_counter()
-    with httpx.stream("POST", f"{url}/v1/chat/completions", json=body, timeout=120) as stream:
-        stream.raise_for_status()
-        for line in stream.iter_lines():
-            if '"data":"' not in line:
-                continue
-            first_s = first_s or time.perf_counter() - began
-            chunk = json.loads(line.removeprefix("data: "))
-            n_bytes += len(base64.b64decode(chunk["choices"][0]["delta"]["audio"]["data"]))
-    total_s = time.perf_counter() - began
-    if n_bytes == 0:
+    began_s = time.perf_counter()
+    answer = httpx.post(f"{server.url}/v1/chat/completions", json=body, timeout=120)
+    took_s = time.perf_counter() - began_s
+    answer.raise_for_status()
+    sound = base64.b64decode(answer.json()["choices"][0]["message"]["audio"]["data"])
+    if not sound:
         raise RuntimeError("the model answered with silence, so there is nothing to measure")
-    return first_s, total_s / (n_bytes / 2 / model["sample_rate_hz"])
+    return took_s / (len(sound) / 2 / model["sample_rate_hz"])
 
 
-def measure() -> list[Figure]:
+def measure(plan: Plan) -> list[Figure]:
     """All figures of one server."""
-    data = question()
-    with running_server() as (url, ready_s):
-        model = httpx.get(f"{url}/v1/models").json()["data"][0]
-        answers = [ask(url, model, data) for _ in range(ROUNDS + 1)][1:]
-    return [
-        figure("first audio after a 2 s question", [first for first, _ in answers], "s", 0.5),
-        figure("real-time factor of the answer", [factor for _, factor in answers], "", 0.5),
-        figure("server start to ready", [ready_s], "s"),
-    ]
+    question_S = spoken_question()
+    alone = Load(question_S, seconds=plan.alone_s)
+    crowd = replace(alone, seconds=plan.held_s)
+    with running_server(max(SESSIONS)) as server:
+        figures = [figure("server start to ready", [server.ready_s], "s"), memory(server, alone)]
+        model = httpx.get(f"{server.url}/v1/models").json()["data"][0]
+        factors = [whole_answer(server, model, question_S) for _ in range(plan.answers)]
+        figures += one_session(server, alone)
+        figures += [
+            figure("real-time factor, whole answer over HTTP", factors, "", REAL_TIME_GOAL),
+            *interrupted(server, alone),
+            lag(server, replace(crowd, seconds=plan.probe_s)),
+            *sessions_held(server, crowd, plan.probe_s),
+            *sessions_held(server, replace(crowd, all_at_once=True), plan.probe_s),
+        ]
+    over = overheads(question_S, SESSIONS[0], plan.rounds)
+    name = "engine on top of the model's calls, 8 conversations"
+    return [*figures, figure(name, over, "", OVERHEAD_GOAL)]
 
 
 if __name__ == "__main__":
-    report("serve", measure())
+    quick = "--quick" in sys.argv[1:]
+    report("serve", measure(QUICK if quick else Plan()), keep=not quick)

@@ -14,21 +14,41 @@ PCM_BYTES = 2
 """Of a sample."""
 
 
+RESERVE_S = 0.1
+"""The listener begins once so much has come, as the service's page does."""
+
+
 @dataclass
 class Playback:
-    """A listener without any reserve: sound is played from the moment when it comes."""
+    """A listener: plays what has come without a pause, as long as there is some."""
 
+    begins_s: float | None = None
     ends_s: float = 0.0
     """When all that has come will have been played."""
     n_late: int = 0
     late_s: float = 0.0
+    waiting_s: float = 0.0
+    """Length of the sound that has come before the listener begins."""
 
     def take(self, seconds: float, now_s: float) -> None:
         """More sound has come; if that before it has run out, it is late."""
-        if 0 < self.ends_s < now_s:
+        if self.begins_s is None:
+            self.waiting_s += seconds
+            if self.waiting_s >= RESERVE_S:
+                self._begin(now_s)
+            return
+        if self.ends_s < now_s:
             self.n_late += 1
             self.late_s += now_s - self.ends_s
         self.ends_s = max(self.ends_s, now_s) + seconds
+
+    def end(self, now_s: float) -> None:
+        """No more sound will come."""
+        if self.begins_s is None and self.waiting_s:
+            self._begin(now_s)
+
+    def _begin(self, now_s: float) -> None:
+        self.begins_s, self.ends_s = now_s, now_s + self.waiting_s
 
 
 @dataclass
@@ -111,6 +131,7 @@ class Turn:
             self.text += event["delta"]
         elif event["type"] == "response.done":
             self.response = event["response"]
+            self.playback.end(now_s)
             return b""
         else:
             return b""

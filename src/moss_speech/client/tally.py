@@ -41,8 +41,10 @@ class Tally:
     def __init__(self) -> None:
         self.from_turn_end_s: list[float] = []
         """First sound after the last committed sample, or after `speech_stopped`."""
+        self.to_playing_s: list[float] = []
+        """The same until the listener, who wants some reserve, begins to play."""
         self.from_speech_end_s: list[float] = []
-        """The same after the acoustic end of the question: with the window of silence in it."""
+        """First sound after the acoustic end of the question: with the window of silence in it."""
         self.to_silence_s: list[float] = []
         """Onset of an interruption until nothing of the answer sounds or comes any more."""
         self.statuses: Counter[str] = Counter()
@@ -63,6 +65,8 @@ class Tally:
             self.silent += 1
         else:
             self.from_turn_end_s.append(turn.first_s - turn.question.end_s)
+            begins_s = turn.playback.begins_s or turn.first_s  # text is read at once
+            self.to_playing_s.append(begins_s - turn.question.end_s)
             self.from_speech_end_s.append(turn.first_s - turn.question.speech_end_s)
         if turn.silence_s is not None:
             self.to_silence_s.append(turn.silence_s)
@@ -82,7 +86,7 @@ class Tally:
     @property
     def holds_real_time(self) -> bool:
         """Whether everybody was let in and heard every answer in time and without a gap."""
-        first = spread_of(self.from_turn_end_s)
+        first = spread_of(self.to_playing_s)
         if (
             first is None
             or self.refused
@@ -95,7 +99,7 @@ class Tally:
 
     def to_json(self) -> dict[str, Any]:
         """All figures; spreads are in seconds."""
-        names = ("from_turn_end_s", "from_speech_end_s", "to_silence_s")
+        names = ("from_turn_end_s", "to_playing_s", "from_speech_end_s", "to_silence_s")
         spreads = {name: spread_of(getattr(self, name)) for name in names}
         return {
             **{
@@ -115,6 +119,7 @@ class Tally:
         """The figures for people."""
         spreads = {
             "first sound after the end of the turn": self.from_turn_end_s,
+            "the same, until it is played": self.to_playing_s,
             "first sound after the acoustic end": self.from_speech_end_s,
             "silence after an interruption": self.to_silence_s,
         }
