@@ -2,6 +2,7 @@
 
 import base64
 import secrets
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -11,6 +12,8 @@ from services.errors import ApiError, invalid
 from services.realtime.messages import NewItem
 
 MAX_ITEMS = 2000
+_CHARS_PER_ROW, _ROWS_PER_TURN = 8, 5
+"""Of text, seldom more; beside what is said."""
 MAX_AUDIO_BYTES = 6 * 2**20
 """Sound that a conversation keeps for clients that ask for it: two minutes of PCM."""
 
@@ -75,12 +78,32 @@ def item_of(new: NewItem, codes: tuple[int, ...] = ()) -> Item:
     return Item(new.id or new_id("item"), new.role, new.content[0].type, texts, codes, audio)
 
 
-def turns_of(items: list[Item], output: Output, instructions: str) -> list[Turn]:
-    """What the model is told: the published system text with every instruction, then the turns."""
+def _rows(turn: Turn) -> int:
+    """Rows that a turn takes, or a few less."""
+    said = len(turn.text) // _CHARS_PER_ROW if turn.text is not None else len(turn.codes or ())
+    return _ROWS_PER_TURN + said
+
+
+def _newest(turns: list[Turn], max_rows: int) -> list[Turn]:
+    """The turns that may fit, and one more: where they do not, the engine has the last word."""
+    n_rows = 0
+    for i in range(len(turns) - 1, -1, -1):
+        n_rows += _rows(turns[i])
+        if n_rows > max_rows:
+            return turns[i:]
+    return turns
+
+
+def turns_of(items: Iterable[Item], output: Output, instructions: str, max_rows: int) -> list[Turn]:
+    """What the model is told: the published system text with every instruction, then the turns.
+
+    Of those, no more than about `max_rows`: a long history must not cost time at every answer.
+    """
     said = [turn for item in items if (turn := item.turn)]
     orders = [turn.text for turn in said if turn.role == "system" and turn.text]
     opening = " ".join([SYSTEM[output], *([instructions] if instructions else []), *orders])
-    return [Turn("system", text=opening), *(turn for turn in said if turn.role != "system")]
+    spoken = [turn for turn in said if turn.role != "system"]
+    return [Turn("system", text=opening), *_newest(spoken, max_rows)]
 
 
 class Conversation:

@@ -6,8 +6,8 @@ from pydantic import Field, model_validator
 
 from services.protocol import StrictBase64, Wire
 
-MAX_TEXT = 50_000
-"""Characters of one text, far above what fits a conversation."""
+MAX_TEXT = 10_000
+"""Characters of one text, more than fits a conversation."""
 
 Text = Annotated[str, Field(max_length=MAX_TEXT)]
 Id = Annotated[str, Field(min_length=1, max_length=64)]

@@ -3,11 +3,12 @@
 import time
 from collections.abc import Callable
 
-from moss_speech.inference.turns import AudioDelta, Finished, Reply, TextDelta, Usage
+from moss_speech.inference.turns import AudioDelta, Finished, Reply, TextDelta, Turn, Usage
+from moss_speech.settings import settings
 from services.errors import ApiError, invalid
 from services.ids import bind
 from services.mark import mark_of
-from services.realtime.config import Config
+from services.realtime.config import Answering, Config
 from services.realtime.conversation import Conversation, Item, turns_of
 from services.realtime.response import Cancelled, Order, Response
 from services.realtime.told import Tell
@@ -72,8 +73,11 @@ class Replying:
         """Let the engine read the conversation before it is asked for an answer."""
         if self._response is None:
             how = self.config.answering
-            turns = turns_of(self._conversation.items, how.output, how.instructions)
-            self._talk.remember(turns, how.output)
+            self._talk.remember(self._turns(self._conversation.items, how), how.output)
+
+    @staticmethod
+    def _turns(items: list[Item], how: Answering) -> list[Turn]:
+        return turns_of(items, how.output, how.instructions, settings().session_rows)
 
     def respond(self, order: Order, items: list[Item] | None = None) -> None:
         """Answer the conversation, or `items`; `ApiError` while another answer is under way."""
@@ -82,7 +86,7 @@ class Replying:
             raise invalid(reason, None, "conversation_already_has_active_response")
         how, engine = order.answering, self._talk.engine
         chosen = self._conversation.items if items is None else items
-        turns = turns_of(chosen, how.output, how.instructions)
+        turns = self._turns(chosen, how)
         wish = self._talk.wish(
             how.output,
             max_rows=how.max_rows,

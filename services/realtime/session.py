@@ -11,15 +11,18 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from moss_speech.inference.prompts import read_turn
 from moss_speech.inference.turns import (
     AudioDelta,
     Finished,
     Heard,
     LiveEvent,
+    QuestionError,
     Refused,
     SpeechStarted,
     SpeechStopped,
     TextDelta,
+    Turn,
     Usage,
 )
 from services.errors import ApiError, invalid, refused_fields
@@ -159,7 +162,7 @@ class Session:
         new = event.item
         self._conversation.check(new.id, event.previous_item_id)
         if new.content[0].type != "input_audio":
-            self._add(item_of(new), event.previous_item_id)
+            self._add(self._written(new, "item.content"), event.previous_item_id)
             return
         data = b"".join(part.audio or b"" for part in new.content)
 
@@ -169,8 +172,6 @@ class Session:
         self._listening.encode(data, event.event_id, heard)
 
     def _add(self, item: Item, after: str | None) -> None:
-        if item.kind != "input_audio" and item.turn is None:
-            raise invalid("the item holds no word, must hold one", "item.content", "empty_text")
         previous = self._conversation.add(item, after)
         self._tell(told.item("added", item, previous))
         self._tell(told.item("done", item, previous))
@@ -207,4 +208,13 @@ class Session:
         if entry.content[0].type == "input_audio":
             reason = "response.input holds audio; create an item of it and refer to that by its id"
             raise invalid(reason, "response.input", "unsupported_content")
-        return item_of(entry)
+        return self._written(entry, "response.input")
+
+    def _written(self, new: NewItem, where: str) -> Item:
+        """An item of text; `ApiError` if the model would find no word in it."""
+        item = item_of(new)
+        try:
+            read_turn(self._talk.engine.bundle, item.turn or Turn(new.role, text=""))
+        except QuestionError as error:
+            raise invalid(str(error), where, error.code) from error
+        return item

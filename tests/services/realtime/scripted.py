@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -42,6 +43,11 @@ class Facts:
     voices: tuple[str, ...] = ("assistant", "ann")
     sample_rate_hz: int = 24000
     limits: Any = LIMITS
+    bundle: Any = field(
+        default_factory=lambda: SimpleNamespace(
+            card=SimpleNamespace(about=SimpleNamespace(normalise_text=True))
+        )
+    )
     lineage: Any = field(default_factory=lambda: {"parents": {"corpus": "ab" * 32}})
 
 

@@ -176,6 +176,18 @@ EVENTS: list[tuple[str, dict[str, Any], str | None, str]] = [
     ),
     (
         "conversation.item.create",
+        {"item": text_item(content=[{"type": "input_text", "text": "?!"}])},
+        "item.content",
+        "empty_text",
+    ),
+    (
+        "conversation.item.create",
+        {"item": text_item(content=[{"type": "input_text", "text": "a" * 10_001}])},
+        "item.content[0].text",
+        "invalid_value",
+    ),
+    (
+        "conversation.item.create",
         {"item": text_item("assistant", content=[{"type": "input_text", "text": "hm"}])},
         "item",
         "invalid_value",

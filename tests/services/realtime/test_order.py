@@ -308,6 +308,17 @@ def test_instructions_and_system_messages_open_the_conversation() -> None:
     ]
 
 
+def test_history_that_cannot_fit_is_not_given_to_the_model() -> None:
+    stage = Stage()
+    for _ in range(1000):
+        stage.say_hello()
+    stage.ask("response.create")
+    turns = stage.talk.asked[0][0]
+    max_rows = settings().session_rows
+    assert max_rows // 6 <= len(turns) - 1 <= max_rows // 5 + 1
+    assert turns[0].role == "system"
+
+
 def test_items_are_put_where_the_client_says() -> None:
     stage = Stage()
     first = stage.say_hello()
