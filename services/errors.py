@@ -86,11 +86,14 @@ def failed() -> ApiError:
 
 
 def _field(location: Sequence[int | str]) -> str:
-    """`messages[0].content`, as OpenAI names fields; names of union members are left out."""
-    tags = {"system", "developer", "user", "assistant", "text", "input_audio"}
-    tags |= {"message", "item_reference"}
+    """`messages[0].content`, as OpenAI names fields; names of union members are left out.
+
+    A part of a message has fields of the same names, which come last.
+    """
+    messages = {"system", "developer", "user", "assistant", "message", "item_reference"}
     parts: list[str] = []
     for i, part in enumerate(location):
+        tags = messages if i == len(location) - 1 else messages | {"text", "input_audio"}
         if isinstance(part, int):
             parts.append(f"[{part}]")
         elif part == "str" or "[" in part:
