@@ -24,6 +24,8 @@ _PIECE_VALUES = 6_000_000
 """Of a file, all channels, held at a time: about two minutes."""
 _PEAK = 1e6
 """Files of integers in floats exist; far beyond them powers would overflow."""
+_GUESSED_S = 1
+"""An MP3 that was streamed does not name its length; it is guessed from its bytes and tags."""
 _RATES_HZ = (4000, 192_000)
 _FILTER_VALUES = 20_000_000
 _FILTER_ZEROS, _ROLLOFF = 6, 0.99
@@ -131,17 +133,20 @@ def _opened(source: Path | BinaryIO) -> Iterator[soundfile.SoundFile]:
 
 def _at_rate(file: soundfile.SoundFile, name: str, to_hz: int) -> Iterator[Samples]:
     """Checked and resampled pieces of a file; at least one sample in all."""
-    from_hz, n_read = file.samplerate, 0
-    resampler = Resampler(from_hz, to_hz, name)
+    n_read = 0
+    resampler = Resampler(file.samplerate, to_hz, name)
     n_piece = _PIECE_VALUES // file.channels
-    while (audio_SC := file.read(n_piece, "float32", always_2d=True)).size:
+    audio_SC = file.read(n_piece, "float32", always_2d=True)
+    while audio_SC.size:
         samples_S = np.ascontiguousarray(audio_SC[:, 0])
         check_samples(samples_S, name)
         n_read += samples_S.size
-        yield resampler.push(samples_S, last=n_read >= file.frames)
+        audio_SC = file.read(n_piece, "float32", always_2d=True)
+        yield resampler.push(samples_S, last=not audio_SC.size)
     if n_read == 0:
         raise ValueError(f"{name} holds 0 samples, must hold at least 1")
-    if n_read < file.frames:
+    guessed_s = _GUESSED_S if file.format == "MP3" else 0
+    if n_read < file.frames - guessed_s * file.samplerate:
         raise ValueError(f"{name} is cut off: it holds {n_read} of {file.frames} samples")
 
 

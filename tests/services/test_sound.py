@@ -9,10 +9,11 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from moss_speech.inference.questions import read_question
 from services.mark import HEADER, Mark, sting
 from services.served import ModelInfo
 from services.sound import MEDIA_TYPES, Kind, sound_file, sound_stream
-from tests.tiny_bundle import speech_like
+from tests.tiny_bundle import speech_like, spoken
 
 MODEL = ModelInfo("moss-speech", "7", "ab" * 32)
 RATE_HZ = 24000
@@ -79,6 +80,16 @@ def test_stream_is_readable_and_marked(kind: Kind) -> None:
     stream.close()
     assert comment == COMMENT
     assert heard.size == pytest.approx(said.size, abs=2400)
+
+
+@pytest.mark.parametrize("kind", FILES)
+def test_stream_is_a_question_that_can_be_asked(kind: Kind) -> None:
+    said = spoken(rate_hz=RATE_HZ)
+    stream = sound_stream(RATE_HZ, kind, COMMENT)
+    sent = b"".join(stream.push(piece) for piece in np.array_split(said, 7)) + stream.finish()
+    stream.close()
+    heard = read_question(io.BytesIO(sent))
+    assert heard.size / 16000 == pytest.approx(said.size / RATE_HZ, abs=0.1)
 
 
 def test_abandoned_streams_give_their_pipes_back() -> None:
