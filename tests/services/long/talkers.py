@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+import openai
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from tests.services.realtime.line import RATE_HZ, Line, on_the_line, question
@@ -87,9 +88,21 @@ class Listener(Line):
 
 @asynccontextmanager
 async def listening(url: str, **session: Any) -> AsyncIterator[Listener]:
-    """A live session with a player."""
+    """A live session with a player, as soon as there is room."""
     async with on_the_line(url, **session) as line:
         yield Listener(line)
+
+
+@asynccontextmanager
+async def coming_in(url: str) -> AsyncIterator[Listener]:
+    """The same, or `InvalidStatus` at once if there is no room."""
+    async with (
+        openai.AsyncOpenAI(base_url=f"{url}/v1", api_key="unused", max_retries=0) as client,
+        client.realtime.connect(model="moss-speech") as connection,
+    ):
+        listener = Listener(Line(connection))
+        await listener.until("session.created")
+        yield listener
 
 
 @dataclass(frozen=True)

@@ -135,18 +135,21 @@ async def _flood(server: Server, frames: list[bytes | str]) -> int:
 async def test_burst_of_clients_is_let_in_or_told_to_wait_and_leaves_nothing(
     server: Server,
 ) -> None:
-    await _come_and_go(server)  # threads and files that are kept are there from now on
-    wait_until_empty(server)
+    await _burst(server)  # threads and files that are kept are there from now on
     before = held(server)
+    await _burst(server)
+    wait_for(lambda: held(server).files <= before.files, 20, "every file is closed")
+    assert held(server).threads <= before.threads
+    async with listening(server.url) as line:
+        await line.ask()
+
+
+async def _burst(server: Server) -> None:
     began_s = time.monotonic()
-    ended = await asyncio.gather(*[_come_and_go(server) for _ in range(N_BURST)])
-    n_in = sum(ended)
+    n_in = sum(await asyncio.gather(*[_come_and_go(server) for _ in range(N_BURST)]))
     print(f"{N_BURST} came within {time.monotonic() - began_s:.1f} s, {n_in} were let in")
     assert PLACES <= n_in < N_BURST
     wait_until_empty(server)
-    wait_for(lambda: held(server).files <= before.files, 20, "every file is closed")
-    async with listening(server.url) as line:
-        await line.ask()
 
 
 async def _come_and_go(server: Server) -> bool:

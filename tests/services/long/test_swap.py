@@ -22,7 +22,7 @@ from tests.poison import change_first_tensor, with_nan
 from tests.registry.candidates import GATES, GOOD
 from tests.services.conftest import Server, serving
 from tests.services.long.seen import assert_calm, figure, wait_for, wait_until_empty
-from tests.services.long.talkers import Listener, Playback, listening, turned_away
+from tests.services.long.talkers import Listener, Playback, coming_in, listening, turned_away
 from tests.services.realtime.line import LONG, in_loop
 from tests.tiny_bundle import tiny_bundle
 
@@ -109,7 +109,7 @@ async def until(server: Server, version: str) -> None:
 
 async def answer_of(server: Server) -> str:
     """The version that answers a new session."""
-    async with listening(server.url) as line:
+    async with coming_in(server.url) as line:
         return version_of(await line.ask())
 
 
