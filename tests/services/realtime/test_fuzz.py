@@ -199,7 +199,7 @@ def fuzz(server: Server, n_examples: int) -> None:
 
 @pytest.mark.timeout(300)
 def test_any_events_in_any_order(server: Server) -> None:
-    fuzz(server, 10)
+    fuzz(server, 5)
 
 
 @pytest.mark.slow
