@@ -72,7 +72,7 @@ def test_voice_is_added_to_a_release_and_speaks(release: Path) -> None:
 
 @pytest.mark.parametrize("part", ["lm", "codec"])
 def test_weights_without_a_licence_need_an_acceptance(
-    release: Path, monkeypatch: pytest.MonkeyPatch, part: str
+    release: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, part: str
 ) -> None:
     (release / part / "LICENSE").unlink()
     with pytest.raises(ValueError, match=f"{part} has no licence .*MOSS_ACCEPT_UNLICENSED=true"):
@@ -81,6 +81,9 @@ def test_weights_without_a_licence_need_an_acceptance(
     about = read_card(found()).about
     assert f"{part} has none, accepted by MOSS_ACCEPT_UNLICENSED=true" in about.licence
     assert about.unlicensed == str(release / part)
+    caplog.clear()
+    found()  # made already, and said again
+    assert f"{part} has none, accepted by" in caplog.text
 
 
 def test_acceptance_of_licensed_weights_is_refused(

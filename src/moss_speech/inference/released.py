@@ -60,6 +60,8 @@ def released_bundle(release: Release, store: Path) -> Path:
     damaged or do not fit each other.
     """
     licence, base = _licence(release)
+    if release.accept_unlicensed:
+        _logger.warning("weights without a licence are used: %s", licence)
     folder = store / release.key
     if folder.is_dir():
         return folder
