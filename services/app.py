@@ -1,12 +1,9 @@
 """The HTTP application: routes, the web page, the limit on request bodies."""
 
-from pathlib import Path
 from typing import Any
 
-from fastapi import APIRouter, FastAPI
+from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
-from fastapi.responses import FileResponse
-from fastapi.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from moss_speech.settings import Settings
@@ -27,6 +24,7 @@ from services.errors import ApiError
 from services.mark import HEADER
 from services.models import MODEL_HEADERS
 from services.openapi import describe
+from services.page import install_page
 from services.protocol import ChatRequest
 from services.realtime import routes as realtime
 from services.refusals import install_refusals
@@ -34,16 +32,8 @@ from services.replies import ChatChunk
 from services.requests import Requests
 from services.runtime import Runtime
 
-WEB = Path(__file__).parent / "web"
 MAX_BODY_BYTES = 64 * 2**20
 """Room for any question within the engine's limit, as WAV in base64, and a history of them."""
-
-PAGE_HEADERS = {
-    "content-security-policy": "default-src 'self'; media-src 'self' blob:; img-src 'self' data:",
-    "x-content-type-options": "nosniff",
-    "referrer-policy": "no-referrer",
-    "cache-control": "no-cache",
-}
 
 CORS: dict[str, Any] = {
     "allow_methods": ["GET", "POST", "DELETE"],
@@ -57,14 +47,6 @@ DESCRIBED = [
     *(ChatChunk, SpeechDelta, SpeechDone, TranscriptDelta, TranscriptDone),
 ]
 """What routes read themselves, and the events of their streams."""
-
-router = APIRouter()
-
-
-@router.get("/", include_in_schema=False)
-async def page() -> FileResponse:
-    """The page on which people ask and listen."""
-    return FileResponse(WEB / "index.html", headers=PAGE_HEADERS)
 
 
 class BodyLimit:
@@ -100,7 +82,6 @@ def install(app: FastAPI, runtime: Runtime, chosen: Settings) -> None:
     app.add_middleware(Requests, count=runtime.metrics.request)
     for part in (models, chat, speech, transcriptions, routes, realtime, scrape):
         app.include_router(part.router)
-    app.include_router(router)
-    app.mount("/web", StaticFiles(directory=WEB), name="web")
+    install_page(app)
     install_refusals(app)
     describe(app, DESCRIBED)
