@@ -93,9 +93,8 @@ const asking = new Asking(session, {
 // The protocol fixes the voice of a session with its first sound: another voice, another session.
 const startAfresh = () => {
   const again = asking.listening;
-  asking.stopListening();
   session.end("New conversation");
-  render();
+  asking.stopListening();
   if (again) asking.startListening();
 };
 
