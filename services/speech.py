@@ -105,6 +105,6 @@ async def create_speech(http: Request) -> Response:
     """Say a text; a long one is said sentence by sentence."""
     runtime: Runtime = http.app.state.runtime
     caller = await runtime.access.caller(http, "speech")
-    request = parse(SpeechRequest, await http.body())
+    request = await asyncio.to_thread(parse, SpeechRequest, await http.body())
     check_model(request.model, runtime)
     return await answered(http, caller, lambda exchange: _speak(exchange, request))
