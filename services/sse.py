@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 from moss_speech.inference.turns import QuestionError
-from services.errors import failed, refused_question
+from services.errors import ApiError, failed, refused_question
 
 MEDIA_TYPE = "text/event-stream"
 _log = logging.getLogger(__name__)
@@ -24,6 +24,8 @@ async def sse_events(events: AsyncIterator[str]) -> AsyncIterator[str]:
             yield event
     except QuestionError as error:
         yield sse(refused_question(error, None).body())
+    except ApiError as error:
+        yield sse(error.body())
     except Exception:
         _log.exception("an answer failed while it was sent")
         yield sse(failed().body())

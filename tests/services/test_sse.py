@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from moss_speech.inference.turns import QuestionError
+from services.errors import ApiError
 from services.sse import sse, sse_events
 
 
@@ -30,6 +31,11 @@ def test_refusal_is_the_last_event_with_its_code() -> None:
     assert first == {"delta": "grün\nund rot"}
     assert last["error"]["code"] == "conversation_too_long"
     assert last["error"]["type"] == "invalid_request_error"
+
+
+def test_failed_engine_is_told_as_what_it_is() -> None:
+    engine = ApiError(500, "the engine failed", code="engine_failed", kind="server_error")
+    assert sent_before(engine)[-1] == engine.body()
 
 
 def test_failure_is_told_without_its_inside_and_logged(caplog: pytest.LogCaptureFixture) -> None:
