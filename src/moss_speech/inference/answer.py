@@ -15,6 +15,8 @@ from moss_speech.lm.batch import NewRow, Request
 
 LEAD_S = 2.0
 """A live answer is made no further ahead of its playback than this."""
+RESERVE_S = 0.1
+"""Players begin once so much has come; the first piece may be shorter, then nothing is late yet."""
 _FIRST_S, _WHOLE_S = 0.3, 30.0
 """When the first piece of a live answer is due, and all of one that is not live."""
 _NEXT_TEXT_S = 0.2
@@ -46,7 +48,7 @@ class Answer:
     @property
     def late_s(self) -> float:
         """For how long who listens has had nothing to hear; 0 if there is something, or nobody."""
-        if not self.wish.live or self.waits:
+        if not self.wish.live or self._n_samples < RESERVE_S * self._rate_hz:
             return 0.0
         return max(0.0, self._clock.started + self._clock.elapsed_s() - self.due_s)
 
