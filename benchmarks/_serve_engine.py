@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from moss_speech.audio import Samples
+from moss_speech.bundle import Bundle
 from moss_speech.codec.stream import CodecStream
 from moss_speech.decoder.at_once import WholeRoom
 from moss_speech.decoder.room import Room
@@ -21,9 +22,9 @@ from moss_speech.inference.engine import Engine
 from moss_speech.inference.scheduler import Scheduler, Space
 from moss_speech.inference.turns import Detection, Finished, Heard, LiveEvent, Turn
 from moss_speech.lm.batch import Batch
+from moss_speech.registry.fetch import fetch_model
 from moss_speech.settings import settings
 from moss_speech.speech.vad import VadStream
-from services.loading import load_serving
 
 CALLS = (
     (CodecStream, "push"), (CodecStream, "finish"), (VadStream, "push"), (Batch, "prepare"),
@@ -109,5 +110,5 @@ def answered(engine: Engine, question_S: Samples, n: int) -> float:
 def overheads(question_S: Samples, n: int, rounds: int) -> list[float]:
     """The overhead in several rounds."""
     torch.set_num_threads(settings().threads)
-    engine, _ = load_serving(settings())
-    return [answered(engine, question_S, n) for _ in range(rounds)]
+    engine = Engine(Bundle.open(fetch_model(settings().model)))
+    return [answered(engine, question_S, n) for _ in range(rounds + 1)][1:]

@@ -11,7 +11,7 @@ from _serve_server import Server, busy_s, grown, quantile_s
 
 from moss_speech.audio import Samples
 from moss_speech.client.feed import Feed, feeding
-from moss_speech.client.line import connected, settings_of
+from moss_speech.client.line import Line, ServiceError, connected, settings_of
 from moss_speech.client.load import Load, put_load
 from moss_speech.client.tally import Tally
 
@@ -88,7 +88,7 @@ def sessions_held(
         if not put(server, replace(load, sessions=n, seconds=probe_s)).holds_real_time:
             break
         held.append(n)
-    lags, firsts = [], [float("nan")]
+    lags, firsts = [float("nan")], [float("nan")]
     for n in reversed(held or sessions[:1]):
         before = server.metrics()
         tally = put(server, replace(load, sessions=n))
@@ -125,9 +125,7 @@ async def _held_mb(server: Server, question_S: Samples, n: int, *, hold: bool) -
     """The server's memory with `n` conversations open that had a turn, or after they closed."""
     async with AsyncExitStack() as opened:
         for _ in range(n):
-            line = await opened.enter_async_context(
-                connected(server.url, None, settings_of("manual"))
-            )
+            line = await _let_in(server, opened)
             feed = Feed(line, open_microphone=False, fast=True)
             async with feeding(feed.run()):
                 feed.say(question_S)
@@ -138,3 +136,16 @@ async def _held_mb(server: Server, question_S: Samples, n: int, *, hold: bool) -
             return server.memory_mb()
     await asyncio.sleep(1)
     return server.memory_mb()
+
+
+async def _let_in(server: Server, opened: AsyncExitStack) -> Line:
+    """A conversation, as soon as the server has time for one more."""
+    while True:
+        try:
+            return await opened.enter_async_context(
+                connected(server.url, None, settings_of("manual"))
+            )
+        except ServiceError as error:
+            if error.retry_after_s is None:
+                raise
+            await asyncio.sleep(error.retry_after_s)

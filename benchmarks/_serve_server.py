@@ -55,15 +55,18 @@ def running_server(sessions: int) -> Iterator[Server]:
         port = probe.getsockname()[1]
     command = [sys.executable, "-m", "bentoml", "serve", "--host", "127.0.0.1", "--port", str(port)]
     ours = {"MOSS_SESSIONS": str(sessions), "MOSS_AUTH": "open", "MOSS_FOLLOW_S": "0"}
-    began_s = time.monotonic()
-    process = subprocess.Popen(
-        command, cwd=settings().root, env=os.environ | ours, start_new_session=True
-    )
+    log, began_s = settings().state / "bench-serve.log", time.monotonic()
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("wb") as out:
+        process = subprocess.Popen(
+            command, cwd=settings().root, env=os.environ | ours, stdout=out, stderr=out,
+            start_new_session=True,
+        )  # fmt: skip
     try:
         url = f"http://127.0.0.1:{port}"
         while not _ready(url):
             if process.poll() is not None or time.monotonic() - began_s > START_LIMIT_S:
-                raise RuntimeError("the server did not become ready; its output is above")
+                raise RuntimeError(f"the server did not become ready; see {log}")
             time.sleep(0.05)
         yield Server(url, time.monotonic() - began_s, process)
     finally:
