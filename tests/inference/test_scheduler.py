@@ -1,5 +1,6 @@
 """Conversations side by side: each as if alone, the most urgent first, nothing left behind."""
 
+import threading
 import time
 from dataclasses import replace
 
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 
 from moss_speech.inference.engine import Engine
+from moss_speech.inference.observer import Kind, Silent
 from moss_speech.inference.scheduler import Scheduler, Space
 from moss_speech.inference.session import Session
 from moss_speech.inference.turns import (
@@ -263,6 +265,36 @@ def test_failure_ends_all_conversations_and_the_next_one_is_answered(engine: Eng
         time.sleep(0.01)
     assert isinstance(after[-1], Finished)
     worker.stop()
+
+
+class Holding(Silent):
+    """Counts conversations, and holds the engine's thread in its work until it may go on."""
+
+    def __init__(self) -> None:
+        self.n_open, self.works, self.go_on = 0, threading.Event(), threading.Event()
+
+    def session(self, delta: int) -> None:
+        self.n_open += delta
+
+    def engine_step(self, kind: Kind, seconds: float, batch: int) -> None:
+        self.works.set()
+        assert self.go_on.wait(10)
+
+
+def test_conversation_that_ends_just_before_the_thread_is_counted_out(engine: Engine) -> None:
+    observer = Holding()
+    worker = Worker(engine.scheduler(SPACE, observer))
+    line = worker.open(lambda event: None)
+    line.call(Session.respond, ask("why"), wish(engine))
+    assert observer.works.wait(10)
+    line.close()
+    stopping = threading.Thread(target=worker.stop)
+    stopping.start()
+    while not worker._stopping:
+        time.sleep(0.01)
+    observer.go_on.set()
+    stopping.join()
+    assert observer.n_open == 0
 
 
 def test_model_that_learnt_single_exchanges_is_not_given_earlier_ones(engine: Engine) -> None:

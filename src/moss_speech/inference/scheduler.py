@@ -83,8 +83,7 @@ class Scheduler:
 
     def tick(self) -> bool:
         """Do a little work; False if there was none."""
-        while self._posted:
-            self._posted.popleft()()
+        self._make_posted()
         self._forget_closed()
         self._count_waiting()
         listened = [self._listen(s) for s in self._listeners()]
@@ -97,6 +96,18 @@ class Scheduler:
             session.sink(Failed(reason))
             session.close()
         self._forget_closed()
+
+    def close(self) -> None:
+        """End what is left of the conversations, after the calls that were posted."""
+        self._make_posted()
+        for session in self._sessions:
+            session.close()
+        self._forget_closed()
+        self._count_waiting()
+
+    def _make_posted(self) -> None:
+        while self._posted:
+            self._posted.popleft()()
 
     def _forget_closed(self) -> None:
         closed = [s for s in self._sessions if s.closed]

@@ -51,6 +51,7 @@ class Worker:
                 worked = True
             if not worked:
                 self._wake.wait(_DOZE_S if self.scheduler.is_busy else None)
+        self.scheduler.close()  # a conversation that left just now is counted too
 
 
 class Line:

@@ -34,8 +34,7 @@ SWAP_S = 120
 @pytest.fixture
 def root(store: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project root with version 1 promoted."""
-    assert register(store, "first") == 1
-    assert promote(1, "anna", GATES).result == "committed"
+    release(store, "first")
     return store
 
 
@@ -47,6 +46,12 @@ def register(root: Path, *voices: str, poisoned: bool = False) -> int:
         change_first_tensor(bundle, "decoder/model.safetensors", with_nan)
     write_bytes(folder / "report/report.html", b"<p>report</p>")
     return register_candidate(Candidate(bundle, GOOD, folder / "report"))
+
+
+def release(root: Path, *voices: str, poisoned: bool = False) -> None:
+    """Register a new version and promote it."""
+    version = register(root, *voices, poisoned=poisoned)
+    assert promote(version, "anna", GATES).result == "committed"
 
 
 @contextlib.contextmanager
@@ -84,6 +89,10 @@ class Talker:
             assert response["status"] in ("completed", "incomplete"), response
             self.versions.append(version_of(response))
 
+    def stop(self) -> None:
+        """Say no more, whatever is under way."""
+        self._talking.cancel()
+
     async def leave(self) -> Playback:
         self._may_leave.set()
         await self._talking
@@ -97,7 +106,12 @@ async def talkers(server: Server) -> AsyncIterator[list[Talker]]:
             await lines.enter_async_context(listening(server.url, max_output_tokens=LONG // 10))
             for _ in range(N_TALKERS)
         ]
-        yield [Talker(line) for line in opened]
+        there = [Talker(line) for line in opened]
+        try:
+            yield there
+        finally:
+            for talker in there:
+                talker.stop()
 
 
 async def until(server: Server, version: str) -> None:
@@ -137,8 +151,7 @@ def test_new_sessions_get_the_new_champion_beside_the_old_one(root: Path) -> Non
     @in_loop
     async def live(server: Server) -> None:
         async with talkers(server) as there:
-            await asyncio.to_thread(register, root, "first", "second")
-            assert promote(2, "anna", GATES).result == "committed"
+            await asyncio.to_thread(release, root, "first", "second")
             await until(server, "2")
             assert await answer_of(server) == "2"
             played = await leave_all(there, "1")
@@ -159,8 +172,7 @@ def test_new_sessions_wait_while_the_old_champion_drains(root: Path) -> None:
     @in_loop
     async def live(server: Server) -> None:
         async with talkers(server) as there:
-            await asyncio.to_thread(register, root, "first", "second")
-            assert promote(2, "anna", GATES).result == "committed"
+            await asyncio.to_thread(release, root, "first", "second")
             await asyncio.to_thread(
                 wait_for,
                 lambda: figure(server, "moss_swap_workers", state="draining") == 1,
@@ -200,8 +212,7 @@ def test_what_nobody_approved_and_what_cannot_be_loaded_is_not_served(root: Path
             damaged = bundle_of(find_version(session, 2)) / "lm" / "model.safetensors"
         write_bytes(damaged, damaged.read_bytes()[:-1] + b"x")
         assert promote(2, "anna", GATES).result == "refused"
-        poisoned = register(root, "third", poisoned=True)
-        assert promote(poisoned, "anna", GATES).result == "committed"
+        release(root, "third", poisoned=True)
         await asyncio.to_thread(
             wait_for,
             lambda: figure(server, "moss_swap_workers", state="failed") == 1,
