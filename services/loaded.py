@@ -9,8 +9,9 @@ from services.errors import ApiError, overloaded
 from services.metrics import Metrics
 from services.served import ModelInfo, Served
 
-SWAP_WAIT_S = 10
-"""How long a new conversation waits for the model that it will get."""
+SWAP_WAIT_S = 5
+"""How long a new conversation waits for the model that it will get; many clients give a handshake
+up after 10 s and would never be told why."""
 
 
 class Loaded:
