@@ -43,7 +43,7 @@ def register(root: Path, *voices: str, poisoned: bool = False) -> int:
     folder = root / "made" / "-".join(voices)
     bundle = tiny_bundle(folder, voices)
     if poisoned:
-        change_first_tensor(bundle, "decoder/model.safetensors", with_nan)
+        change_first_tensor(bundle, "codec/flow/model.safetensors", with_nan)
     write_bytes(folder / "report/report.html", b"<p>report</p>")
     return register_candidate(Candidate(bundle, GOOD, folder / "report"))
 
