@@ -15,7 +15,10 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 # small models: a second thread only waits for the first
-test test-slow fuzz: export OMP_NUM_THREADS := 1
+test test-slow fuzz long-%: export OMP_NUM_THREADS := 1
+# `make test-slow` runs the short forms
+long-%: export MOSS_SOAK_MINUTES ?= 60
+long-%: export MOSS_OVERLOAD_MINUTES ?= 5
 
 TRAIN_ARGS := $(if $(PRESET),--preset $(PRESET)) $(if $(FROM),--from-stage $(FROM)) \
 	$(if $(FORCE),--force) $(if $(NO_PROMOTE),--no-promote)
@@ -37,6 +40,9 @@ test: setup  ## the default tests, with coverage [TESTS=tests/flows]
 
 test-slow: setup  ## the tests that take minutes each
 	@$(BIN)/pytest -m slow $(TESTS)
+
+long-%: setup  ## a long test of the service in full: long-soak (an hour) overload swap kill clients
+	@$(BIN)/pytest -m slow -s tests/services/long/test_$*.py
 
 fuzz: setup  ## more than 5,000 calls made from the service's own description
 	@$(BIN)/pytest -m slow -s tests/services/test_schema.py
