@@ -140,15 +140,23 @@ class Ear:
 
     def work(self) -> list[LiveEvent]:
         """Hear the next piece, or end a turn."""
-        first = self._waiting.popleft()
-        if isinstance(first, _End):
+        if isinstance(self._waiting[0], _End):
+            self._waiting.popleft()
             return [self._commit()]
-        n_piece = int(_PIECE_S * self._hz)
-        piece_S, rest_S = first[:n_piece], first[n_piece:]
-        if rest_S.size:
-            self._waiting.appendleft(rest_S)
+        piece_S = self._piece()
         self._n_waiting -= piece_S.size
         return self._take(piece_S)
+
+    def _piece(self) -> Samples:
+        """The sound that waits first; small pieces together, as each costs the same."""
+        found, n_missing = [], int(_PIECE_S * self._hz)
+        while n_missing and self._waiting and not isinstance(first := self._waiting[0], _End):
+            self._waiting.popleft()
+            if (rest_S := first[n_missing:]).size:
+                self._waiting.appendleft(rest_S)
+            found.append(first[:n_missing])
+            n_missing -= found[-1].size
+        return np.concatenate(found)
 
     def _put(self, samples_S: Samples) -> None:
         if samples_S.size:
