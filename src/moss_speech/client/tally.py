@@ -10,8 +10,11 @@ import numpy as np
 from moss_speech.client.dialogue import Turn
 from moss_speech.client.line import ServiceError
 
-FIRST_AUDIO_GOAL_S = 1.0
-"""Nineteen of twenty answers must begin so soon, or real time was not held."""
+FIRST_AUDIO_GOAL_S, HEARD_GOAL_S = 1.0, 1.5
+"""Nineteen of twenty answers must be played so soon after the turn's end, and after the acoustic
+end with the service's usual window of silence, or real time was not held: a service that hears
+too slowly says too late that a turn has ended.
+"""
 
 
 @dataclass(frozen=True)
@@ -86,16 +89,11 @@ class Tally:
     @property
     def holds_real_time(self) -> bool:
         """Whether everybody was let in and heard every answer in time and without a gap."""
-        first = spread_of(self.to_playing_s)
-        if (
-            first is None
-            or self.refused
-            or self.underruns
-            or self.errors
-            or self.statuses["failed"]
-        ):
+        first, heard = spread_of(self.to_playing_s), spread_of(self.from_speech_end_s)
+        failed = self.refused or self.underruns or self.errors or self.statuses["failed"]
+        if first is None or heard is None or failed:
             return False
-        return first.p95 < FIRST_AUDIO_GOAL_S
+        return first.p95 < FIRST_AUDIO_GOAL_S and heard.p95 < HEARD_GOAL_S
 
     def to_json(self) -> dict[str, Any]:
         """All figures; spreads are in seconds."""
