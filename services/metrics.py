@@ -111,9 +111,9 @@ class Metrics:
         """A conversation began (1) or ended (-1)."""
         self._sessions.inc(delta)
 
-    def waiting(self, n: int) -> None:
-        """So many answers are asked for and have not begun to sound."""
-        self._waiting.set(n)
+    def waiting(self, delta: int) -> None:
+        """So many more answers, or fewer, are asked for and have not begun to sound."""
+        self._waiting.inc(delta)
 
     def first_audio(self, seconds: float) -> None:
         """An answer began to sound, so long after it was asked for."""

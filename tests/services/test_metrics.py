@@ -52,6 +52,7 @@ def test_what_the_engine_reports_is_counted() -> None:
     observer.session(1)
     observer.session(-1)
     observer.waiting(3)
+    observer.waiting(-1)
     observer.engine_step("think", 0.03, 4)
     observer.engine_step("think", 0.01, 2)
     observer.first_audio(0.25)
@@ -62,7 +63,7 @@ def test_what_the_engine_reports_is_counted() -> None:
     served = served_by(exposed)
     figures = {
         ("moss_sessions", ()): 1,
-        ("moss_waiting", ()): 3,
+        ("moss_waiting", ()): 2,
         ("moss_engine_step_seconds_sum", (("kind", "think"),)): 0.04,
         ("moss_engine_batch_sum", (("kind", "think"),)): 6,
         ("moss_engine_batch_count", (("kind", "speak"),)): 0,

@@ -16,8 +16,8 @@ class Observer(Protocol):
     def session(self, delta: int) -> None:
         """A conversation began (1) or ended (-1)."""
 
-    def waiting(self, n: int) -> None:
-        """So many answers are asked for and have not begun to sound."""
+    def waiting(self, delta: int) -> None:
+        """So many more answers, or fewer, are asked for and have not begun to sound."""
 
     def first_audio(self, seconds: float) -> None:
         """An answer began to sound, so long after it was asked for."""
@@ -38,7 +38,7 @@ class Silent:
     def session(self, delta: int) -> None:
         """Say nothing."""
 
-    def waiting(self, n: int) -> None:
+    def waiting(self, delta: int) -> None:
         """Say nothing."""
 
     def first_audio(self, seconds: float) -> None:

@@ -118,8 +118,8 @@ class Scheduler:
     def _count_waiting(self) -> None:
         n_waiting = sum(s.answer is not None and s.answer.waits for s in self._sessions)
         if n_waiting != self._n_waiting:
+            self._observer.waiting(n_waiting - self._n_waiting)
             self._n_waiting = n_waiting
-            self._observer.waiting(n_waiting)
 
     def _listeners(self) -> list[Session]:
         """Whoever has sound to hear, but only one of those with much: theirs is no live sound."""
