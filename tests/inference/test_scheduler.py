@@ -95,7 +95,7 @@ def test_turn_that_is_heard_while_it_is_said_leaves_little_to_read(engine: Engin
     session.respond([Turn("user", codes=heard.codes)], wish(engine, sampling=GREEDY))
     assert session.answer is not None
     request = session.answer.request
-    assert len(request.prompt_TC) - request.read < 4 + 16  # codes not read yet, the answer's head
+    assert len(request.prompt_TC) - request.read < 4 + 4 + 16  # not heard, not read, the head
     (reply,) = run(scheduler, talker)
     whole = engine.reply([Turn("user", codes=heard.codes)], sampling=GREEDY, seed=1)
     assert reply.codes == whole.codes

@@ -49,15 +49,25 @@ class _Turn:
         self.codes: list[int] = []
         self.likely: list[float] = []
         """Probability of speech in each window."""
-        self._stream, self._per_code = CodecStream(codec, loud), codec.config.audio_format
+        self._stream, self._form = CodecStream(codec, loud), codec.config.audio_format
+        self._held_S = np.zeros(0, np.float32)
+        self._piece_samples = int(_PIECE_S * self._form.sample_rate_hz)
 
     def push(self, samples_S: Samples) -> None:
+        """More sound; a whole piece at a time is encoded, four codes for the price of two."""
         self.n_samples += samples_S.size
-        self.codes += self._stream.push(samples_S).tolist()
+        self._held_S = np.concatenate((self._held_S, samples_S))
+        if self._held_S.size >= self._piece_samples:
+            self._encode()
+
+    def _encode(self) -> None:
+        self.codes += self._stream.push(self._held_S).tolist()
+        self._held_S = self._held_S[:0]
 
     def end(self, n_samples: int) -> tuple[int, ...]:
         """Codes of the first so many samples."""
-        n_codes = -(-n_samples // self._per_code.samples_per_code)
+        self._encode()
+        n_codes = -(-n_samples // self._form.samples_per_code)
         if len(self.codes) < n_codes:
             self.codes += self._stream.finish().tolist()
         return tuple(self.codes[:n_codes])
