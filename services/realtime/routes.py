@@ -21,7 +21,8 @@ _TRY_AGAIN, _NOT_ALLOWED = 1013, 1008
 async def _turn_away(websocket: WebSocket, error: ApiError) -> None:
     """Refuse the handshake with the error's HTTP answer.
 
-    A page cannot read that; it offers the subprotocol, so it is let in to be told, and sent away.
+    A page cannot read that; it offers the subprotocol, so it is let in to be told, and sent away
+    with the seconds to wait as the reason of the close.
     """
     if PROTOCOL not in websocket.scope["subprotocols"]:
         await websocket.send_denial_response(await answer_api_error(websocket, error))
@@ -29,7 +30,10 @@ async def _turn_away(websocket: WebSocket, error: ApiError) -> None:
     websocket.app.state.runtime.metrics.refused(error.code)
     await websocket.accept(PROTOCOL)
     await websocket.send_json({"event_id": new_id("event"), **told_error(error, None)})
-    await websocket.close(_NOT_ALLOWED if error.retry_after_s is None else _TRY_AGAIN)
+    if error.retry_after_s is None:
+        await websocket.close(_NOT_ALLOWED)
+    else:
+        await websocket.close(_TRY_AGAIN, f"retry-after: {error.retry_after_s}")
 
 
 @router.websocket("/v1/realtime")

@@ -6,8 +6,9 @@ const FULL_BYTES = 2 ** 18;
 const STATUS_OF = { overloaded_error: 503, rate_limit_error: 429, authentication_error: 401, permission_error: 403 };
 
 // A refusal during the handshake tells a page nothing; the same question over HTTP tells why.
-const whyRefused = async (error) => {
-  if (error) return new Refusal(error, { status: STATUS_OF[error.type] ?? 500 });
+const whyRefused = async (error, reason) => {
+  const retry_s = Number(reason.match(/^retry-after: (\d+)$/)?.[1]) || null;
+  if (error) return new Refusal(error, { status: STATUS_OF[error.type] ?? 500, retry_s });
   return describeModel().then(
     () => new Refusal({ message: "the server accepts no conversation now" }, { status: 503 }),
     (refusal) => refusal,
@@ -45,8 +46,8 @@ export class Link {
         else if (session) this.hooks.event(event);
         else if (event.type === "error") refused = event.error;
       };
-      socket.onclose = () => {
-        if (!session) return whyRefused(refused).then(reject);
+      socket.onclose = ({ reason }) => {
+        if (!session) return whyRefused(refused, reason).then(reject);
         if (socket !== this.socket) return undefined;
         this.opened = null;
         return this.hooks.lost();

@@ -21,6 +21,6 @@ export const inWords = (error) => {
   if (error instanceof DOMException) return MICROPHONE[error.name] ?? `No microphone: ${error.message}.`;
   const busy = error.code === "overloaded" ? "the server is busy: " : "";
   const text = CODES[error.code] ?? `${busy}${error.message ?? "something went wrong"}`;
-  const wait = error.retry_s ? `. Try again in ${Math.ceil(error.retry_s)} s.` : "";
+  const wait = error.retry_s ? ` (in ${error.retry_s} s)` : "";
   return text.charAt(0).toUpperCase() + text.slice(1) + wait;
 };

@@ -86,8 +86,9 @@ export class Session {
 
   // After a break: tries while `still()` somebody waits for it; throws what cannot be waited for.
   async again(still) {
-    for (const [i, wait_s] of RETRY_S.entries()) {
-      for (let left_s = wait_s; left_s > 0 && still(); left_s -= 1) {
+    let told_s = 0;
+    for (const [i, usual_s] of RETRY_S.entries()) {
+      for (let left_s = Math.max(usual_s, told_s); left_s > 0 && still(); left_s -= 1) {
         this.hooks.connection("waiting", `again in ${left_s} s`);
         await pause(1);
       }
@@ -96,6 +97,7 @@ export class Session {
         return await this.ready();
       } catch (error) {
         if (!error.passes || i === RETRY_S.length - 1) throw error;
+        told_s = error.retry_s ?? 0;
       }
     }
     return undefined;
