@@ -130,7 +130,7 @@ def test_file_too_long_to_hold_is_refused_before_it_is_read(tmp_path: Path) -> N
     assert n_read == 16000 * 3601
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     n_samples=st.integers(1, 5000),
     rates=st.sampled_from(

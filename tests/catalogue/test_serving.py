@@ -141,7 +141,7 @@ Calls = some.lists(
 )  # fmt: skip
 
 
-@fast(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@fast(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(Calls)
 def test_spendings_are_the_sums_of_the_minute(
     catalogue_url: str, calls: list[tuple[str, int, int, float]]

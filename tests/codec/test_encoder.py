@@ -28,7 +28,7 @@ def test_second_segment_hears_nothing_of_the_first():
     assert np.array_equal(whole[375:], alone)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(lookahead=st.sampled_from([0, 1, 4]), code=st.integers(1, 15), seed=st.integers(0, 99))
 def test_future_beyond_the_lookahead_changes_no_code(lookahead, code, seed):
     """Checked on features, where the codec's look-ahead is declared (the STFT adds 12.5 ms)."""

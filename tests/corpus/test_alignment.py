@@ -46,7 +46,7 @@ def spell(words: list[str], pause_codes: int) -> list[int]:
     return path + [0] * (-len(path) % FRAMES_PER_CODE)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(words=WORDS, pause_codes=st.integers(1, 4))
 def test_words_are_found_in_order_and_without_gaps(words, pause_codes):
     path = spell(words, pause_codes)

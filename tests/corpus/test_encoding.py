@@ -14,7 +14,7 @@ from tests.codec.small import noise, small_codec
 CODES = st.lists(st.integers(0, 511), max_size=20).map(lambda c: np.array(c, np.int64))
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(codes=st.dictionaries(st.text(min_size=1), CODES, max_size=8))
 def test_store_gives_back_what_was_written(codes, tmp_path_factory):
     folder = tmp_path_factory.mktemp("store")

@@ -81,7 +81,7 @@ def material():
     return gather(utterances, dialogues, codes, borders)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(n=st.integers(1, 40), seed=st.integers(0, 99), context=st.integers(90, 200))
 def test_unpacking_gives_back_every_sequence(n: int, seed: int, context: int) -> None:
     before = sequences(n, seed)

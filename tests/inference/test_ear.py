@@ -56,7 +56,7 @@ def test_whole_turn_has_the_codes_that_the_codec_gives_it(engine: Engine) -> Non
         assert heard.duration_ms == 1000 * spoken(text).size // RATE_HZ
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(sizes=st.lists(st.integers(1, 9000), min_size=1, max_size=5))
 def test_turns_that_are_found_do_not_depend_on_how_sound_is_cut(
     engine: Engine, sizes: list[int]

@@ -42,7 +42,7 @@ def test_deferred_tails_choose_the_rows_that_running_both_on_every_row_chooses()
     assert switches > 60 and compared > 300
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(seed=st.integers(0, 10_000), chunk_rows=st.sampled_from([2, 5, 512]))
 def test_requests_that_come_and_go_at_any_row_give_the_rows_they_give_alone(
     seed: int, chunk_rows: int
@@ -132,7 +132,7 @@ def test_kept_seat_reads_only_what_is_new_and_answers_as_a_fresh_one() -> None:
     assert batch.free_slots == 2
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(seed=st.integers(0, 10_000), chunk_rows=st.sampled_from([3, 512]))
 def test_seat_whose_past_is_cut_or_changed_answers_as_a_fresh_one(
     seed: int, chunk_rows: int

@@ -34,7 +34,7 @@ def filled(layer: Int8Linear | Int4Linear, weight_NK: torch.Tensor) -> Int8Linea
     offset=st.floats(-3, 3),
     exponent=st.integers(-12, 6),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_every_weight_lies_within_half_a_step(
     seed: int, n_out: int, n_groups: int, offset: float, exponent: int
 ) -> None:

@@ -34,7 +34,7 @@ def row(rows: Tensor, at: int) -> tuple[int, int]:
     return int(rows[at, 0]), int(rows[at, 1])
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(
     prompts=st.lists(st.integers(1, 20), min_size=1, max_size=4),
     chunk_rows=st.sampled_from([1, 3, 7, 512]),

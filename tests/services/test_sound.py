@@ -49,7 +49,7 @@ def test_file_without_a_mark_has_no_comment(kind: Kind) -> None:
 
 
 @pytest.mark.parametrize("kind", MEDIA_TYPES)
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(cuts=st.lists(st.integers(0, 40000), max_size=6))
 def test_stream_in_any_pieces_is_the_whole(kind: Kind, cuts: list[int]) -> None:
     said = speech_like(1.3, RATE_HZ)

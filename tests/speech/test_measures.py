@@ -40,7 +40,7 @@ def test_speech_only_leaves_pauses_out_and_keeps_what_is_no_speech(said):
     assert np.array_equal(speech_only(silence), silence)
 
 
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 @given(cuts=st.lists(st.integers(0, 60_000), max_size=6))
 def test_streamed_voice_activity_equals_whole(said, cuts):
     stream = VadStream()

@@ -76,7 +76,7 @@ def assert_equal_but_for_near_ties(codec: Codec, samples_S: Samples, codes_N: Co
 
 
 @pytest.mark.parametrize("name", CODECS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     n_samples=st.integers(1, 80_000),
     cuts=st.lists(st.integers(0, 80_000), max_size=40),
@@ -133,7 +133,7 @@ def test_lag_is_the_windows_reach_and_whole_codes_of_lookahead():
     assert lags == {"published": -120, "demo": 3 * 1280 + 1160, "odd look-ahead": 2 * 1280 + 1160}
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(cuts=st.lists(st.integers(0, 50_000), max_size=30), seed=st.integers(0, 99))
 def test_running_maximum_does_not_depend_on_the_cutting(cuts, seed):
     codec = CODECS["demo"]

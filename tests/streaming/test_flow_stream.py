@@ -80,7 +80,7 @@ class Slots:
         return torch.cat(pieces)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     n_voice=st.integers(1, 30),
     n_reply=st.integers(1, 70),

@@ -32,7 +32,7 @@ def alone(decoder, codes, slots, slot=0):
     return np.concatenate(said[stream])
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(
     sizes=st.lists(st.integers(1, 12), max_size=12),
     n=st.integers(1, 90),

@@ -47,7 +47,7 @@ def noise(channels: int, rate: int = 1) -> Signal:
 SIZES = st.lists(st.integers(1, 8), max_size=4)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(data=st.data(), sizes=SIZES)
 def test_convolutions_of_any_size_equal_the_whole(data, sizes):
     stride = data.draw(st.sampled_from([1, 2, 3]))
@@ -63,7 +63,7 @@ def test_convolutions_of_any_size_equal_the_whole(data, sizes):
     compare(layers, noise(3, rate=6), sizes)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(data=st.data(), sizes=SIZES)
 def test_transposed_convolutions_equal_the_whole(data, sizes):
     rate, wider = data.draw(st.integers(1, 5)), data.draw(st.integers(0, 4))
@@ -79,7 +79,7 @@ def test_transposed_convolutions_equal_the_whole(data, sizes):
 
 
 @pytest.mark.parametrize("lookahead", [None, 2])
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(sizes=SIZES)
 def test_residual_blocks_side_by_side_equal_the_whole(lookahead, sizes):
     shape = hift_shape(lookahead_frames=lookahead, dilations=[1, 2])
@@ -92,7 +92,7 @@ def test_residual_blocks_side_by_side_equal_the_whole(lookahead, sizes):
     compare(layers, noise(4, rate=3), sizes)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(sizes=SIZES)
 def test_frames_before_the_beginning_do_not_leak_into_vocos(sizes):
     net = vocoder(lookahead_frames=2)

@@ -43,7 +43,7 @@ def flushed(net: Vocoder, mel: torch.Tensor) -> torch.Tensor:
     return F.pad(mel, (0, net.flush_frames()), value=LOG_FLOOR)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(cuts=st.lists(st.integers(1, N_FRAMES - 1), max_size=10, unique=True))
 @torch.no_grad()
 def test_any_chunking_equals_the_whole(net, cuts):
@@ -59,7 +59,7 @@ def test_any_chunking_equals_the_whole(net, cuts):
     assert whole.abs().max() > 1e-3
 
 
-@settings(max_examples=4, deadline=None)
+@settings(max_examples=4)
 @given(ages=st.lists(st.integers(0, 9), min_size=3, max_size=3))
 @torch.no_grad()
 def test_slots_of_any_age_each_speak_as_if_alone(net, ages):

@@ -189,7 +189,6 @@ def fuzz(server: Server, n_examples: int) -> None:
         settings=settings(
             max_examples=n_examples,
             stateful_step_count=STEPS,
-            deadline=None,
             suppress_health_check=list(HealthCheck),
         ),
     )
