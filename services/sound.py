@@ -6,6 +6,7 @@ Shapes: S samples, float32 in -1..1.
 import io
 import os
 import struct
+import threading
 from contextlib import suppress
 from typing import Any, BinaryIO, Literal, Protocol
 
@@ -120,13 +121,16 @@ class _Plain:
 
 
 class _Encoded:
-    """Through libsndfile into a pipe, so that it writes headers which need no second visit."""
+    """Through libsndfile into a pipe, so that it writes headers which need no second visit.
+
+    A client may leave while a thread encodes a piece: `close` waits for that.
+    """
 
     def __init__(self, kind: Kind, sample_rate_hz: int, comment: str) -> None:
         self._out, into = os.pipe()
         os.set_blocking(self._out, False)
         self._file = _encoder(into, kind, sample_rate_hz, comment)
-        self._rate_hz = sample_rate_hz
+        self._rate_hz, self._in_use = sample_rate_hz, threading.Lock()
 
     def _ready(self) -> bytes:
         ready = b""
@@ -137,20 +141,23 @@ class _Encoded:
 
     def push(self, samples_S: Samples) -> bytes:
         ready = b""
-        for piece_S in _pieces(samples_S, self._rate_hz):
-            self._file.write(piece_S)
-            ready += self._ready()
+        with self._in_use:
+            for piece_S in _pieces(samples_S, self._rate_hz):
+                self._file.write(piece_S)
+                ready += self._ready()
         return ready
 
     def finish(self) -> bytes:
-        self._file.close()
-        return self._ready()
+        with self._in_use:
+            self._file.close()
+            return self._ready()
 
     def close(self) -> None:
-        self._file.close()
-        if self._out >= 0:
-            os.close(self._out)
-            self._out = -1
+        with self._in_use:
+            self._file.close()
+            if self._out >= 0:
+                os.close(self._out)
+                self._out = -1
 
 
 class _AtOnce:

@@ -1,6 +1,8 @@
 """Files and streams of spoken answers, read back by libsndfile; the mark in them."""
 
 import io
+import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -119,3 +121,33 @@ def test_sting_has_two_tones_at_every_rate(rate_hz: int) -> None:
     first, second = sting(rate_hz)[: 2 * round(0.09 * rate_hz)].reshape(2, -1)
     pitches = [np.abs(np.fft.rfft(tone, rate_hz)).argmax() for tone in (first, second)]
     assert pitches == pytest.approx([880, 1175], abs=6)
+
+
+@pytest.mark.parametrize("kind", ["mp3", "opus"])
+def test_stream_is_closed_only_after_the_piece_that_a_thread_encodes(
+    kind: Kind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stream = sound_stream(RATE_HZ, kind)
+    writing, go_on = threading.Event(), threading.Event()
+    write = soundfile.SoundFile.write
+
+    def held(file: soundfile.SoundFile, samples: np.ndarray) -> None:
+        writing.set()
+        assert go_on.wait(10)
+        assert not file.closed
+        write(file, samples)
+
+    monkeypatch.setattr(soundfile.SoundFile, "write", held)
+    pushed: list[bytes] = []
+    encoding = threading.Thread(
+        target=lambda: pushed.append(stream.push(speech_like(0.3, RATE_HZ)))
+    )
+    encoding.start()
+    assert writing.wait(10)
+    closing = threading.Thread(target=stream.close)
+    closing.start()
+    time.sleep(0.1)
+    go_on.set()
+    encoding.join()
+    closing.join()
+    assert pushed
