@@ -50,7 +50,10 @@ class OriginCheck:
         return None
 
     def _may(self, origin: str, host: str) -> bool:
-        own = urlsplit(origin).netloc == host and (_is_local(host) or not self._is_open)
+        try:
+            own = urlsplit(origin).netloc == host and (_is_local(host) or not self._is_open)
+        except ValueError:  # no address: no browser writes that
+            return False
         return own or origin in self._allowed
 
 

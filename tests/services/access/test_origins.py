@@ -68,6 +68,8 @@ LOCAL, NAMED = "http://127.0.0.1:3000", "http://speech.example"
         (True, LOCAL, "http://127.0.0.1:8000", False),
         (True, LOCAL, "null", False),
         (True, LOCAL, "", False),
+        (True, LOCAL, "http://[", False),
+        (False, NAMED, "http://[::1", False),
         (True, "http://localhost:3000", "http://localhost:3000", True),
         (True, "http://[::1]:3000", "http://[::1]:3000", True),
         (True, NAMED, NAMED, False),  # a foreign page may point its name at this machine
