@@ -267,6 +267,25 @@ def test_failure_ends_all_conversations_and_the_next_one_is_answered(engine: Eng
     worker.stop()
 
 
+def test_answer_that_finds_no_room_to_speak_leaves_nothing_behind(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_memory(*_: object) -> None:
+        raise RuntimeError("out of memory")
+
+    scheduler = engine.scheduler(replace(SPACE, sessions=1))
+    talker = Talker(scheduler)
+    with monkeypatch.context() as full:
+        full.setattr(engine.bundle.decoder, "room", no_memory)
+        with pytest.raises(RuntimeError, match="out of memory"):
+            talker.session.respond(ask("why"), wish(engine))
+    scheduler.fail("out of memory")
+    assert talker.events == [Failed("out of memory")]
+    after = Talker(scheduler)
+    after.session.respond(ask("why"), wish(engine))
+    run(scheduler, after)
+
+
 class Holding(Silent):
     """Counts conversations, and holds the engine's thread in its work until it may go on."""
 

@@ -167,7 +167,11 @@ class Session:
         n_rows = min(wish.max_rows, capacity - len(prompt_TC))
         request = self._batch.join(prompt_TC, wish.sampling, wish.seed, n_rows, self._seat)
         spoken = wish.output == "audio"
-        mouth = self._mouths.join(bundle.voices[wish.voice]) if spoken else None
+        try:
+            mouth = self._mouths.join(bundle.voices[wish.voice]) if spoken else None
+        except BaseException:  # such as no memory for one more room
+            self._batch.cancel(request)
+            raise
         self.answer = Answer(bundle, self._observer, wish, request, mouth)
 
     def _finish_if_spoken(self) -> None:
