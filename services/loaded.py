@@ -33,6 +33,14 @@ class Loaded:
             raise _swapping()
         return self._current
 
+    @property
+    def works(self) -> bool:
+        """Whether no engine has given up."""
+        return all(served.works for served in self._all())
+
+    def _all(self) -> list[Served]:
+        return [*self._old, *([] if self._current is None else [self._current])]
+
     async def place(self) -> Served:
         """The model for one conversation more; a 503 `ApiError` if there is no room."""
         try:
@@ -84,9 +92,8 @@ class Loaded:
 
     def stop(self) -> None:
         """End all threads."""
-        for served in (self._current, *self._old):
-            if served is not None:
-                served.stop()
+        for served in self._all():
+            served.stop()
 
 
 def _swapping() -> ApiError:

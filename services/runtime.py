@@ -50,6 +50,11 @@ class Runtime:
         """Which model new conversations get."""
         return self._models.current.info
 
+    @property
+    def works(self) -> bool:
+        """Whether conversations can be answered; if not, only another process can."""
+        return self._models.works
+
     def start(self) -> None:
         """Begin to follow the champion."""
         self._spawn(follow(self._models, self._chosen, self.metrics))

@@ -52,6 +52,11 @@ class Served:
         self.n_open -= 1
         line.close()
 
+    @property
+    def works(self) -> bool:
+        """Whether its thread has not given up."""
+        return self._worker.works
+
     def stop(self) -> None:
         """End the thread; whatever is under way is dropped."""
         self._worker.stop()

@@ -13,6 +13,7 @@ from services.logs import configure_logs
 from services.packed import served_settings
 from services.startup import (
     REFUSED,
+    end_with_engine,
     end_with_supervisor,
     ending_on_failure,
     expect_failures,
@@ -64,16 +65,18 @@ class MossSpeech:
 
     @bentoml.on_startup  # type: ignore[untyped-decorator]
     async def watch(self) -> None:
-        """From now on: follow the champion, the event loop's lag, and the supervisor's end."""
-        app.state.runtime.start()
+        """From now on: follow the champion, watch the event loop, the supervisor, the engine."""
+        runtime = app.state.runtime
+        runtime.start()
         self._watches = [
-            asyncio.create_task(watch_loop(app.state.runtime.metrics.lag)),
+            asyncio.create_task(watch_loop(runtime.metrics.lag)),
             asyncio.create_task(end_with_supervisor()),
+            asyncio.create_task(end_with_engine(lambda: runtime.works)),
         ]
 
     def __is_ready__(self) -> bool:
-        """Whether the model is loaded."""
-        return hasattr(app.state, "runtime")
+        """Whether the model is loaded and its engine works."""
+        return hasattr(app.state, "runtime") and bool(app.state.runtime.works)
 
     @bentoml.on_shutdown  # type: ignore[untyped-decorator]
     def shutdown(self) -> None:

@@ -3,6 +3,7 @@
 The process that supervises the workers starts each one anew that ends. A worker that cannot open
 its model therefore tells the supervisor, by a signal, to end the whole server. A worker whose
 supervisor was killed ends too: it would hold the port, and nobody could stop it by the usual means.
+So does one whose engine has given up, such as on a lost GPU: the one that is started anew may work.
 """
 
 import asyncio
@@ -11,7 +12,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from moss_speech.settings import Settings, settings
@@ -60,7 +61,16 @@ def ending_on_failure() -> Iterator[None]:
 async def end_with_supervisor() -> None:
     """In a worker: end as if told to, soon after the supervisor is gone."""
     supervisor = os.getppid()
-    while os.getppid() == supervisor:
+    await _end_unless(lambda: os.getppid() == supervisor, "the supervisor is gone")
+
+
+async def end_with_engine(works: Callable[[], bool]) -> None:
+    """In a worker: end as if told to, soon after its engine has given up."""
+    await _end_unless(works, "the engine works no more")
+
+
+async def _end_unless(fine: Callable[[], bool], reason: str) -> None:
+    while fine():
         await asyncio.sleep(_LOOK_S)
-    _LOG.error("the supervisor is gone; this worker ends")
+    _LOG.error("%s; this worker ends", reason)
     os.kill(os.getpid(), signal.SIGTERM)

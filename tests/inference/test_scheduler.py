@@ -286,6 +286,36 @@ def test_answer_that_finds_no_room_to_speak_leaves_nothing_behind(
     run(scheduler, after)
 
 
+def test_engine_that_only_fails_gives_up(engine: Engine) -> None:
+    def broken() -> None:
+        raise RuntimeError("the device is lost")
+
+    def told(n: int, events: list[LiveEvent]) -> bool:
+        deadline = time.monotonic() + 20
+        while len(events) < n and time.monotonic() < deadline:
+            time.sleep(0.01)
+        return len(events) == n
+
+    worker = Worker(engine.scheduler(SPACE))
+    for _ in range(2):
+        events: list[LiveEvent] = []
+        worker.open(events.append)
+        worker.post(broken)
+        assert told(1, events)
+    events = []
+    line = worker.open(events.append)
+    line.call(Session.hear_whole, spoken("two"))  # works: the failures before were others' fault
+    assert told(1, events)
+    line.close()
+    for _ in range(2):
+        worker.post(broken)
+    time.sleep(0.1)
+    assert worker.works
+    worker.post(broken)
+    worker._thread.join(10)
+    assert not worker.works
+
+
 class Holding(Silent):
     """Counts conversations, and holds the engine's thread in its work until it may go on."""
 

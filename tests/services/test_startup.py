@@ -1,11 +1,14 @@
 """Servers that cannot start: one line with the remedy, exit code 1, nothing left running."""
 
+import asyncio
 import os
+import signal
 from pathlib import Path
 
 import psutil
 import pytest
 
+from services.startup import end_with_engine
 from tests.poison import change_first_tensor, with_nan
 from tests.services.conftest import free_port, start, stop
 from tests.tiny_bundle import tiny_bundle
@@ -69,3 +72,13 @@ def test_damaged_folders_and_settings(tmp_path: Path, monkeypatch: pytest.Monkey
     (bundle / "lm" / "model.safetensors").write_bytes(b"x")
     found = refusal(str(bundle), tmp_path, monkeypatch)
     assert_refused(found, "is damaged: lm/model.safetensors has 1 bytes")
+
+
+def test_worker_whose_engine_gave_up_ends_as_if_told_to() -> None:
+    told, looks = list[int](), iter([True, False])
+    before = signal.signal(signal.SIGTERM, lambda number, _: told.append(number))
+    try:
+        asyncio.run(end_with_engine(lambda: next(looks)))
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert told == [signal.SIGTERM]

@@ -11,6 +11,8 @@ from moss_speech.inference.session import Session, Sink
 _LOG = logging.getLogger(__name__)
 _DOZE_S = 0.01
 """Sleep while all answers are ahead of their playback."""
+_GIVE_UP = 3
+"""After so many failures with no work done between them it is not the conversations that fail."""
 
 
 P = ParamSpec("P")
@@ -34,6 +36,11 @@ class Worker:
         """Begin a conversation; the caller knows that there is room."""
         return Line(self, sink)
 
+    @property
+    def works(self) -> bool:
+        """Whether the thread has not given up, as it does where nothing works any more."""
+        return self._stopping or self._thread.is_alive()
+
     def stop(self) -> None:
         """End the thread after the tick under way; conversations are dropped."""
         self._stopping = True
@@ -41,14 +48,17 @@ class Worker:
         self._thread.join(timeout=10)
 
     def _run(self) -> None:
-        while not self._stopping:
+        n_failures = 0
+        while not self._stopping and n_failures < _GIVE_UP:
             self._wake.clear()
             try:
                 worked = self.scheduler.tick()
+                n_failures = 0 if worked else n_failures
             except Exception as error:
                 _LOG.exception("the engine failed; all its conversations end")
                 self.scheduler.fail(f"{type(error).__name__} in the engine")
                 worked = True
+                n_failures += 1
             if not worked:
                 self._wake.wait(_DOZE_S if self.scheduler.is_busy else None)
         self.scheduler.close()  # a conversation that left just now is counted too
