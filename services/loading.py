@@ -1,6 +1,6 @@
 """From settings to a running engine: find the model, verify it, open it, warm it up."""
 
-from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,8 +8,9 @@ import torch
 
 from moss_speech.bundle import Bundle
 from moss_speech.inference.engine import Engine
+from moss_speech.inference.scheduler import Space
 from moss_speech.inference.serving import Serving, prepared
-from moss_speech.inference.turns import QuestionError, Turn
+from moss_speech.inference.turns import Turn
 from moss_speech.inference.voices import store, with_added_voices
 from moss_speech.lm.slots import Decoding
 from moss_speech.registry.fetch import FoundModel, find_model
@@ -18,19 +19,24 @@ from services.served import ModelInfo
 
 WARM_UP_S = 2.0
 WARM_UP_ROWS = 30
+WARM_UP = Space(sessions=1, rows=512)
+"""A place for one short conversation: the model's positions would take gigabytes."""
 NAME = "moss-speech"
 MEMORY = Path("/proc/meminfo")
 
 
 def warm_up(engine: Engine) -> None:
-    """Use every part once, so that no conversation pays for first calls."""
+    """Use every part once, so that no conversation pays for first calls; keeps nothing of it."""
     rate_hz = engine.listening_rate_hz
     noise = np.random.default_rng(0).normal(0, 0.1, int(WARM_UP_S * rate_hz)).astype(np.float32)
-    heard = [Turn("user", audio=noise, sample_rate_hz=rate_hz)]
-    with suppress(QuestionError):  # noise is no question, which only the voice activity knows
-        engine.reply(heard)
-    engine.reply_batch([heard], max_rows=WARM_UP_ROWS)
-    engine.reply([Turn("user", text="hello")], seed=0, max_rows=WARM_UP_ROWS)
+    scheduler = engine.scheduler(WARM_UP)
+    session = scheduler.open(lambda event: None)
+    session.hear_whole(noise)  # it is no question, which is known once all of it was heard
+    wish = engine.wish(seed=0, max_rows=WARM_UP_ROWS)
+    session.respond([Turn("user", text="hello")], replace(wish, live=False))
+    while scheduler.tick():
+        pass
+    session.close()
 
 
 def load_serving(chosen: Settings, found: FoundModel | None = None) -> tuple[Engine, ModelInfo]:
