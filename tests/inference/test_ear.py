@@ -163,6 +163,28 @@ def test_other_rates_are_heard_as_if_resampled_whole(engine: Engine, rate_hz: in
     assert codes[0][:n_same] == codes[1][:n_same]
 
 
+def test_sound_that_was_not_heard_counts_in_the_moments_that_are_told(engine: Engine) -> None:
+    ear = Ear(engine.bundle.codec, LIMITS)
+    ear.hear(quiet(2))
+    ear.work()  # of which some is heard
+    ear.clear()
+    ear.hear(spoken())
+    with pytest.raises(QuestionError):
+        ear.hear(np.zeros(30 * RATE_HZ, np.float32))
+    ear.commit()
+    *_, first = all_of(ear)
+    with pytest.raises(QuestionError):
+        ear.hear_whole(quiet(0.1))
+    ear.hear(spoken())
+    ear.commit()
+    *_, second = all_of(ear)
+    assert isinstance(first, Heard)
+    assert isinstance(second, Heard)
+    lasts_ms = 1000 * spoken().size / RATE_HZ
+    assert first.begin_ms == 2000
+    assert second.begin_ms == pytest.approx(2000 + lasts_ms + 30_000 + 100, abs=1)
+
+
 def test_cleared_sound_is_forgotten(engine: Engine) -> None:
     ear = Ear(engine.bundle.codec, LIMITS)
     ear.hear(spoken("what is two and three"))

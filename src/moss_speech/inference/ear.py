@@ -2,7 +2,8 @@
 
 Turns are found by voice activity, or begin and end when the client says so. Work is done piece
 by piece, so that no listener holds up the others for long.
-Positions count samples at the codec's rate since the conversation began. Shapes: S samples.
+Positions count samples at the codec's rate that were heard since the conversation began; what is
+told in milliseconds counts those as well that were forgotten or refused before. Shapes: S samples.
 """
 
 from collections import deque
@@ -86,6 +87,8 @@ class Ear:
         self._recent_S = np.zeros(0, np.float32)
         self._n_heard = self._floor = 0
         """Samples heard, and where the last turn ended."""
+        self._n_unheard = self._n_refused = 0
+        """Samples that came and were not heard before this turn, and those refused in it."""
         self._turn: _Turn | None = None
         self._likely: deque[float] = deque(maxlen=_OF_LAST)
         self._last_speech = 0
@@ -117,6 +120,7 @@ class Ear:
         n_new = samples_S.size * self._hz // self._rate_hz
         n_turn = self._n_waiting + n_new + (self._turn.n_samples if self._turn else 0)
         if self._detection is None and n_turn > self._limits.max_s * self._hz:
+            self._n_refused += n_new
             raise QuestionError(
                 "audio_too_long",
                 f"the turn would last {n_turn / self._hz:.1f} s, must be at most "
@@ -132,7 +136,11 @@ class Ear:
         `QuestionError` if it is too short or too long.
         """
         self.clear()
-        check_length(samples_S.size / self._rate_hz, self._limits)
+        try:
+            check_length(samples_S.size / self._rate_hz, self._limits)
+        except QuestionError:
+            self._n_unheard += samples_S.size * self._hz // self._rate_hz
+            raise
         samples_S = resample(samples_S, self._rate_hz, self._hz)
         self._loudness = loudness(samples_S, self._codec.config)
         self._put(samples_S)
@@ -144,6 +152,7 @@ class Ear:
 
     def clear(self) -> None:
         """Forget the turn that is being heard and all sound that waits."""
+        self._n_refused += self._n_waiting
         self._waiting.clear()
         self._n_waiting = 0
         self._drop()
@@ -175,6 +184,7 @@ class Ear:
 
     def _drop(self) -> None:
         self._turn, self._floor = None, self._n_heard
+        self._n_unheard, self._n_refused = self._n_unheard + self._n_refused, 0
         self._likely.clear()
         self._loudness = [TYPICAL_LOUDNESS]
 
@@ -216,7 +226,7 @@ class Ear:
             turn = self._begin(max(wanted, self._floor, oldest))
             turn.likely += self._likely
             self._last_speech = end
-            return [SpeechStarted(self._ms(turn.begin))]
+            return [SpeechStarted(self._at_ms(turn.begin))]
         if likely >= how.threshold - _DROP:
             self._last_speech = end
         silent = end - self._last_speech >= how.silence_duration_ms * self._hz // 1000
@@ -224,7 +234,7 @@ class Ear:
         if not silent and end - self._turn.begin <= longest:
             return []
         tail = _TAIL_MS * self._hz // 1000 if silent else end
-        return [SpeechStopped(self._ms(end)), self._ended(min(end, self._last_speech + tail))]
+        return [SpeechStopped(self._at_ms(end)), self._ended(min(end, self._last_speech + tail))]
 
     def _commit(self) -> LiveEvent:
         if self._turn is None:
@@ -241,10 +251,11 @@ class Ear:
     def _ended(self, end: int) -> Heard:
         assert self._turn is not None
         turn = self._turn
-        codes = turn.end(end - turn.begin)
+        codes, begin_ms = turn.end(end - turn.begin), self._at_ms(turn.begin)
         self._drop()
         self._floor = end
-        return Heard(codes, self._ms(turn.begin), self._ms(end - turn.begin))
+        return Heard(codes, begin_ms, 1000 * (end - turn.begin) // self._hz)
 
-    def _ms(self, samples: int) -> int:
-        return 1000 * samples // self._hz
+    def _at_ms(self, position: int) -> int:
+        """Where a position of this turn is in all that the client sent."""
+        return 1000 * (position + self._n_unheard) // self._hz
