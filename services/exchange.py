@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import numpy as np
 from fastapi import Request
 from fastapi.responses import Response, StreamingResponse
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from moss_speech.audio import Samples
 from moss_speech.inference.turns import (
@@ -37,6 +37,8 @@ from services.runtime import Runtime
 from services.talk import Talk
 
 T = TypeVar("T")
+MAX_UNREAD_S = 30.0
+"""A client that takes nothing of a stream for so long would hold its place for ever."""
 
 
 class Exchange:
@@ -82,6 +84,10 @@ class Exchange:
             assert isinstance(event, TextDelta | AudioDelta)
             yield event
 
+    def unread(self) -> None:
+        """Count a client that did not read its answer."""
+        self._runtime.metrics.slow_client()
+
     async def _account(self, reply: Reply, opening_S: Samples | None) -> Reply:
         rows = reply.usage
         heard = rows.prompt_text_rows + rows.prompt_audio_rows
@@ -112,7 +118,10 @@ async def started(events: AsyncIterator[Event]) -> AsyncIterator[Event]:
 
 
 class Streamed(StreamingResponse):
-    """A response that is made while it is sent; its conversation is closed however it ends."""
+    """A response that is made while it is sent; its conversation is closed however it ends.
+
+    A client that does not read is cut off.
+    """
 
     def __init__(
         self, exchange: Exchange, content: AsyncIterator[str | bytes], media_type: str, spoken: bool
@@ -122,8 +131,15 @@ class Streamed(StreamingResponse):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the response."""
+
+        async def sent(message: Message) -> None:
+            async with asyncio.timeout(MAX_UNREAD_S):
+                await send(message)
+
         try:
-            await super().__call__(scope, receive, send)
+            await super().__call__(scope, receive, sent)
+        except TimeoutError:
+            self._exchange.unread()
         finally:
             self._exchange.talk.close()
 
