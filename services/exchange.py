@@ -4,6 +4,7 @@ It is closed when the answer is whole, when it fails, and when the client leaves
 """
 
 import asyncio
+import math
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from dataclasses import replace
@@ -46,7 +47,7 @@ class Exchange:
 
     def __init__(self, runtime: Runtime, caller: Caller, talk: Talk) -> None:
         self.talk, self._runtime, self._caller = talk, runtime, caller
-        self._heard_s = 0.0
+        self._heard_s, self._unpaid_rows = 0.0, 0.0
         self._opening: Samples | None = self.mark.opening(talk.engine.sample_rate_hz)
         talk.listen(talk.engine.listening_rate_hz, None)
 
@@ -75,6 +76,7 @@ class Exchange:
         opening_S: Samples | None = None
         while True:
             event = await self._next()
+            self._unpaid_rows += self._rows_of(event)
             if isinstance(event, AudioDelta) and self._opening is not None:
                 opening_S, self._opening = self._opening, None
                 event = AudioDelta(np.concatenate((opening_S, event.samples)))
@@ -84,6 +86,20 @@ class Exchange:
             assert isinstance(event, TextDelta | AudioDelta)
             yield event
 
+    def _rows_of(self, event: LiveEvent) -> float:
+        """Rows that a piece of an answer took at least."""
+        if isinstance(event, AudioDelta):
+            engine = self.talk.engine
+            return 1000 * event.samples.size / (engine.sample_rate_hz * engine.code_ms)
+        return float(isinstance(event, TextDelta))
+
+    def close(self) -> None:
+        """End it; of an answer that its client left, what was made is counted."""
+        self.talk.close()
+        if tokens := math.ceil(self._unpaid_rows):
+            self._unpaid_rows = 0.0
+            self._runtime.spend(self._caller, tokens)
+
     def unread(self) -> None:
         """Count a client that did not read its answer."""
         self._runtime.metrics.slow_client()
@@ -92,6 +108,7 @@ class Exchange:
         rows = reply.usage
         heard = rows.prompt_text_rows + rows.prompt_audio_rows
         said = rows.reply_text_rows + rows.reply_audio_rows
+        self._unpaid_rows = 0.0
         await self._runtime.access.spend(self._caller, heard + said)
         if opening_S is not None:
             reply = replace(reply, audio=np.concatenate((opening_S, reply.audio)))
@@ -141,7 +158,7 @@ class Streamed(StreamingResponse):
         except TimeoutError:
             self._exchange.unread()
         finally:
-            self._exchange.talk.close()
+            self._exchange.close()
 
 
 async def answered(
@@ -161,7 +178,7 @@ async def answered(
         response = await _unless_client_leaves(http, make(exchange))
     finally:
         if not isinstance(response, Streamed):
-            exchange.talk.close()
+            exchange.close()
     return response
 
 

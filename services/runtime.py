@@ -82,6 +82,10 @@ class Runtime:
         taping = None if recorder is None else Taping(recorder, caller, served.info)
         return Talk(served, watch, left, taping)
 
+    def spend(self, caller: Caller, tokens: int) -> None:
+        """Count a caller's tokens soon; returns at once."""
+        self._spawn(self.access.spend(caller, tokens))
+
     def _spawn(self, work: Coroutine[Any, Any, Any]) -> None:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)

@@ -1,14 +1,18 @@
-"""Streams that nobody reads: they end, and give back what they hold."""
+"""Answers whose clients do not read them, or leave: they end, are counted, and hold nothing."""
 
 import asyncio
 from collections.abc import AsyncIterator
 from types import SimpleNamespace
+from typing import Any
 
+import numpy as np
 import pytest
 from starlette.types import Message
 
+from moss_speech.inference.turns import AudioDelta, LiveEvent, TextDelta
 from services import exchange
 from services.exchange import Exchange, Streamed
+from services.served import ModelInfo
 
 
 async def endless() -> AsyncIterator[bytes]:
@@ -21,7 +25,9 @@ class Unread(Exchange):
 
     def __init__(self) -> None:
         self.ends: list[str] = []
-        self.talk = SimpleNamespace(close=lambda: self.ends.append("closed"))  # type: ignore[assignment]
+
+    def close(self) -> None:
+        self.ends.append("closed")
 
     def headers(self, spoken: bool) -> dict[str, str]:
         return {}
@@ -50,3 +56,34 @@ def test_client_that_does_not_read_its_stream_is_cut_off(monkeypatch: pytest.Mon
 
     asyncio.run(send_it())
     assert unread.ends == ["unread", "closed"]
+
+
+def test_answer_that_its_client_left_is_counted_once() -> None:
+    pieces: list[LiveEvent] = [AudioDelta(np.zeros(2000, np.float32)), TextDelta("two")]
+    spent: list[tuple[str, int]] = []
+
+    async def piece() -> LiveEvent:
+        return pieces.pop(0)
+
+    talk: Any = SimpleNamespace(
+        info=ModelInfo("moss-speech", "7", "ab" * 32),
+        engine=SimpleNamespace(sample_rate_hz=24000, listening_rate_hz=16000, code_ms=80.0),
+        listen=lambda rate_hz, detection: None,
+        respond=lambda turns, wish: None,
+        next=piece,
+        close=lambda: None,
+    )
+    runtime: Any = SimpleNamespace(spend=lambda caller, tokens: spent.append((caller, tokens)))
+    caller: Any = "ann"
+    wish: Any = None
+    left = Exchange(runtime, caller, talk)
+
+    async def read_both() -> None:
+        events = left.answer([], wish)
+        await anext(events)
+        await anext(events)
+
+    asyncio.run(read_both())
+    left.close()
+    left.close()
+    assert spent == [("ann", 3)]  # 2000 samples are a code and a piece of one; a row of text
