@@ -15,6 +15,7 @@ from moss_speech.inference.turns import (
     Heard,
     LiveEvent,
     Output,
+    Refused,
     Reply,
     SpeechStarted,
     TextDelta,
@@ -81,8 +82,11 @@ class Watch:
         elif isinstance(event, Failed):
             self._metrics.failed()
             _LOG.error("the engine failed", extra={"fields": {"reason": event.reason}})
-        elif isinstance(event, Finished) and self._answer is not None:
-            self._finished(self._answer, event.reply)
+        elif self._answer is not None:
+            if isinstance(event, Finished):
+                self._finished(self._answer, event.reply)
+            elif isinstance(event, Refused) and event.what == "respond":
+                self._end(self._answer, None, {"finish": "refused"})
 
     def closed(self) -> None:
         """The client is gone, perhaps in the middle of an answer."""

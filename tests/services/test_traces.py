@@ -16,6 +16,7 @@ from moss_speech.inference.turns import (
     Failed,
     Finished,
     Heard,
+    Refused,
     Reply,
     SpeechStarted,
     SpeechStopped,
@@ -140,6 +141,17 @@ def test_a_client_that_leaves_in_the_middle_ends_its_turn(
     assert [attributes(turn)["finish"] for turn in (whole, left)] == ["stop", "left"]
     assert collector.inside(left).keys() == {"first audio", "respond"}
     assert len([r for r in caplog.records if r.getMessage() == "answered"]) == 2
+
+
+def test_an_answer_that_is_refused_ends_its_turn(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "services")
+    watch = Watch(Metrics(CollectorRegistry()), None, "7")
+    watch.asked("audio")
+    watch.saw(Refused("hear", "audio_too_long", "the turn would last 31 s"))
+    watch.saw(Refused("respond", "empty_text", "a user turn holds no word"))
+    watch.closed()
+    (told,) = [r for r in caplog.records if r.getMessage() == "answered"]
+    assert told.__dict__["fields"]["finish"] == "refused"
 
 
 def test_figures_are_the_same_without_traces() -> None:
