@@ -1,5 +1,6 @@
 """POST /v1/realtime/client_secrets: a secret for a page, so that it needs no key."""
 
+import asyncio
 import time
 import uuid
 from typing import Any, Literal
@@ -48,7 +49,7 @@ async def create_client_secret(http: Request) -> ClientSecret:
     """Sign a secret on the account of the caller's key; nothing is stored."""
     runtime: Runtime = http.app.state.runtime
     caller = await runtime.access.caller(http, "secrets")
-    request = parse(SecretRequest, await http.body() or b"{}")
+    request = await asyncio.to_thread(parse, SecretRequest, await http.body() or b"{}")
     voices = runtime.engine.voices
     usual = first_config(runtime.model, voices)
     config = updated(usual, request.session, voices, spoke=False)
