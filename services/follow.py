@@ -8,7 +8,6 @@ import asyncio
 import gc
 import logging
 
-from moss_speech.inference.engine import Engine
 from moss_speech.registry.fetch import FoundModel, find_model
 from moss_speech.registry.promotion import champion
 from moss_speech.registry.store import MODEL
@@ -16,7 +15,6 @@ from moss_speech.settings import Settings
 from services.loaded import Loaded
 from services.loading import fits_beside, load_serving
 from services.metrics import Metrics
-from services.served import ModelInfo
 
 _LOG = logging.getLogger(__name__)
 CHAMPION = "@champion"
@@ -52,24 +50,23 @@ async def swap(models: Loaded, chosen: Settings, metrics: Metrics) -> None:
     if chosen.swap == "beside" or (
         chosen.swap == "auto" and fits_beside(found.folder, chosen.device)
     ):
-        engine, info = await asyncio.to_thread(load_serving, chosen, found)
+        await models.replace(*await asyncio.to_thread(load_serving, chosen, found))
     else:
-        engine, info = await _after_the_old(models, found, chosen, metrics)
-    await models.replace(engine, info)
+        await _after_the_old(models, found, chosen, metrics)
     metrics.swap("steady")
-    _LOG.info("version %s is served to new conversations", info.version)
+    _LOG.info("version %s is served to new conversations", models.info.version)
 
 
 async def _after_the_old(
     models: Loaded, found: FoundModel, chosen: Settings, metrics: Metrics
-) -> tuple[Engine, ModelInfo]:
+) -> None:
     """Let the served model go first; if the new one fails, the old one comes back."""
     metrics.swap("draining")
     before = models.info.version
     await models.drain()
     gc.collect()
     try:
-        return await asyncio.to_thread(load_serving, chosen, found)
+        await models.replace(*await asyncio.to_thread(load_serving, chosen, found))
     except Exception:
         earlier = await asyncio.to_thread(find_model, f"models:/{MODEL}/{before}")
         await models.replace(*await asyncio.to_thread(load_serving, chosen, earlier))

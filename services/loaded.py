@@ -19,9 +19,10 @@ class Loaded:
 
     def __init__(self, engine: Engine, info: ModelInfo, space: Space, metrics: Metrics) -> None:
         self._space, self._metrics = space, metrics
-        self._current: Served | None = self._serve(engine, info)
-        self.info = info
+        self._current: Served | None
+        self.info: ModelInfo
         """Which model new conversations get, or got before it was let go."""
+        self._give(Served(engine, info, space, metrics))
         self._old: set[Served] = set()
         self._may_open, self._changed = asyncio.Event(), asyncio.Event()
         self._may_open.set()
@@ -59,10 +60,9 @@ class Loaded:
             raise overloaded(f"{reason}; try again later", math.ceil(served.retry_after_s))
         return served
 
-    def _serve(self, engine: Engine, info: ModelInfo) -> Served:
-        served = Served(engine, info, self._space, self._metrics)
-        self._metrics.serving(info.version, info.digest, served.session_bytes)
-        return served
+    def _give(self, served: Served) -> None:
+        self._current, self.info = served, served.info
+        self._metrics.serving(self.info.version, self.info.digest, served.session_bytes)
 
     async def left(self, served: Served) -> None:
         """A conversation with this model has ended."""
@@ -72,10 +72,14 @@ class Loaded:
             await asyncio.to_thread(served.stop)
 
     async def replace(self, engine: Engine, info: ModelInfo) -> None:
-        """Give another model to new conversations; those under way end with theirs."""
-        old, old_info, self.info = self._current, self.info, info
-        self._metrics.retired(old_info.version, old_info.digest)
-        self._current = self._serve(engine, info)
+        """Give another model to new conversations; those under way end with theirs.
+
+        If there is no memory for its conversations, nothing changes.
+        """
+        new = await asyncio.to_thread(Served, engine, info, self._space, self._metrics)
+        old = self._current
+        self._metrics.retired(self.info.version, self.info.digest)
+        self._give(new)
         self._may_open.set()
         if old is not None:
             self._old.add(old)
