@@ -4,6 +4,7 @@ A published tokenizer keeps the files beside it, so that they reach whoever gets
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
@@ -26,6 +27,10 @@ _SPOKEN = {"<|empty|>": ".", "<|end_empty|>": ":"}
 """Tokens that the released model writes for marks (docs/reference/format.md section 4)."""
 
 
+_KNOWN_TEXTS = 16_384
+"""Texts whose ids are kept: corpora repeat theirs, while what people say to a service is endless."""
+
+
 class TextTokenizer:
     """A tokenizer.json; text that looks like a special token is encoded as plain text."""
 
@@ -33,16 +38,18 @@ class TextTokenizer:
         self._tokenizer = tokenizer
         self._files = files or {_FILE: tokenizer.to_str(pretty=True).encode()}
         self._tokenizer.encode_special_tokens = True
-        self._known: dict[str, list[int]] = {}
+        self._ids_of = lru_cache(_KNOWN_TEXTS)(self._encoded)
 
     def __len__(self) -> int:
         return int(self._tokenizer.get_vocab_size(with_added_tokens=True))
 
     def encode(self, text: str) -> list[int]:
         """Ids of a piece of text, without any added special token."""
-        if text not in self._known:
-            self._known[text] = self._tokenizer.encode(text, add_special_tokens=False).ids
-        return self._known[text]
+        return self._ids_of(text)
+
+    def _encoded(self, text: str) -> list[int]:
+        ids: list[int] = self._tokenizer.encode(text, add_special_tokens=False).ids
+        return ids
 
     def decode(self, ids: Sequence[int]) -> str:
         """Text of ids, special tokens left out."""
