@@ -28,7 +28,7 @@ _SPOKEN = {"<|empty|>": ".", "<|end_empty|>": ":"}
 
 
 _KNOWN_TEXTS = 16_384
-"""Texts whose ids are kept: corpora repeat theirs, while what people say to a service is endless."""
+"""Texts whose ids are kept: corpora repeat theirs; what people say to a service has no end."""
 
 
 class TextTokenizer:
