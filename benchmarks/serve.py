@@ -1,6 +1,6 @@
 """How the service holds live conversations: real server, real sockets, recorded speech, loopback.
 
-`make bench-serve` measures the champion, or MOSS_MODEL, in about 25 minutes; `--quick` in five,
+`make bench-serve` measures the champion, or MOSS_MODEL, in about 20 minutes; `--quick` in five,
 with shorter loads and without keeping the figures. It prints a table and writes
 benchmarks/serve.json. The clients run on the same machine and are not left out of any figure.
 """
@@ -38,8 +38,8 @@ OVERHEAD_GOAL = 0.1
 class Plan:
     """How long each part is measured; seconds."""
 
-    alone_s: float = 90.0
-    probe_s: float = 40.0
+    alone_s: float = 60.0
+    probe_s: float = 20.0
     held_s: float = 300.0
     answers: int = 15
     rounds: int = 5

@@ -14,6 +14,7 @@ import numpy as np
 import soundfile
 import torch
 import torchaudio.functional
+import torchaudio.transforms
 from numpy.typing import NDArray
 
 Samples = NDArray[np.float32]
@@ -155,7 +156,7 @@ class Resampler:
 
     def __init__(self, from_hz: int, to_hz: int, name: str) -> None:
         common = math.gcd(from_hz, to_hz)
-        self._rates, self._step, self._out = (from_hz, to_hz), from_hz // common, to_hz // common
+        self._step, self._out = from_hz // common, to_hz // common
         low, high = _RATES_HZ
         if not low <= from_hz <= high or self._step * self._out > _FILTER_VALUES:
             raise ValueError(
@@ -165,6 +166,8 @@ class Resampler:
         reach = _FILTER_ZEROS * max(1.0, self._step / self._out) / _ROLLOFF
         self._context = (math.ceil(reach / self._step) + 1) * self._step
         self._held_S, self._n_past = np.zeros(0, np.float32), 0
+        # with a kernel of its own: `resample` makes one a call; the type makes both kernels equal
+        self._resample = torchaudio.transforms.Resample(from_hz, to_hz, dtype=torch.float32)
 
     def push(self, samples_S: Samples, last: bool) -> Samples:
         """What became known: all that lies a filter's reach before the end, or the rest."""
@@ -173,7 +176,7 @@ class Resampler:
         if not last:
             known -= self._context
             known = max(self._n_past, known - known % self._step)
-        made_S = resample(self._held_S, *self._rates)
+        made_S = np.asarray(self._resample(torch.from_numpy(self._held_S)).numpy(), np.float32)
         end = made_S.size if last else known * self._out // self._step
         made_S = made_S[self._n_past * self._out // self._step : end]
         begin = max(0, known - self._context)
