@@ -1,5 +1,6 @@
 """Errors of the HTTP interface, in OpenAI's shape: `{"error": {message, type, param, code}}`."""
 
+import logging
 from collections.abc import Sequence
 from typing import Literal
 
@@ -9,6 +10,8 @@ from starlette.requests import HTTPConnection
 from typing_extensions import TypedDict
 
 from moss_speech.inference.turns import QuestionError
+
+_LOG = logging.getLogger(__name__)
 
 ErrorType = Literal[
     "invalid_request_error",
@@ -117,10 +120,16 @@ def refused_fields(error: ValidationError) -> ApiError:
     return invalid(f"{param or 'the body'}: {first['msg']}", param)
 
 
-async def answer_api_error(connection: HTTPConnection, error: Exception) -> JSONResponse:
-    """Count an `ApiError` and turn it into its HTTP answer, also to a WebSocket's handshake."""
-    assert isinstance(error, ApiError)
+def note_refusal(connection: HTTPConnection, error: ApiError) -> None:
+    """Count a refusal and log it, under the ids of its request."""
     connection.app.state.runtime.metrics.refused(error.code)
+    _LOG.info("refused", extra={"fields": {"status": error.status, "code": error.code}})
+
+
+async def answer_api_error(connection: HTTPConnection, error: Exception) -> JSONResponse:
+    """Note an `ApiError` and turn it into its HTTP answer, also to a WebSocket's handshake."""
+    assert isinstance(error, ApiError)
+    note_refusal(connection, error)
     headers = {} if error.retry_after_s is None else {"retry-after": str(error.retry_after_s)}
     if error.status == 401:
         headers["www-authenticate"] = "Bearer"

@@ -13,8 +13,8 @@ from moss_speech.card import CARD, Card, verify_bundle
 from moss_speech.inference.voices import store
 from moss_speech.registry.fetch import FoundModel, find_model
 from moss_speech.settings import settings
-from moss_speech.storage import file_digest, link_or_copy, require_new
-from services.packed import PACKED
+from moss_speech.storage import file_digest, link_or_copy, require_new, write_json
+from services.packed import IDENTITY, PACKED
 from services.startup import REFUSED
 
 _LABEL_LENGTH = 63
@@ -35,6 +35,9 @@ def package(out: Path | None = None) -> bentoml.Bento:
     source = Path(bento.path_of("src"))
     _take(found.folder, source / PACKED.name)
     _take(store(), source / store().name)
+    write_json(source / IDENTITY, {"version": found.version, "digest": found.digest})
+    # what a Bento that was served keeps: the key that signs, the catalogue
+    (Path(bento.path) / ".dockerignore").write_text("src/.moss\n")
     if out is not None:
         _take(Path(bento.path), out)
     return bento

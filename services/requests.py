@@ -59,13 +59,13 @@ class Requests:
         async def noting(message: Message) -> None:
             nonlocal status
             kind = message["type"]
-            if kind in ("http.response.start", "websocket.http.response.start"):
+            if kind.endswith("http.response.start"):
                 status = message["status"]
             elif kind == "websocket.accept":
                 status = 101
             elif kind == "websocket.close" and status == _FAILED:
                 status = 403
-            if kind in ("http.response.start", "websocket.accept"):
+            if kind.endswith("http.response.start") or kind == "websocket.accept":
                 message.setdefault("headers", [])
                 MutableHeaders(scope=message)["x-request-id"] = request
             await send(message)

@@ -16,6 +16,7 @@ from services.follow import follow
 from services.loaded import Loaded
 from services.loading import load_serving
 from services.metrics import Metrics
+from services.packed import packed_model
 from services.recording import open_recorder
 from services.served import ModelInfo
 from services.talk import Talk
@@ -104,5 +105,5 @@ class Runtime:
 def load_runtime(chosen: Settings) -> Runtime:
     """Everything that the routes need, ready to answer."""
     torch.set_num_threads(chosen.threads)
-    engine, model = load_serving(chosen)
+    engine, model = load_serving(chosen, packed_model(chosen))
     return Runtime(engine, model, Metrics(), chosen)

@@ -5,7 +5,7 @@ from contextlib import closing
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 
 from moss_speech.settings import settings
-from services.errors import ApiError, answer_api_error
+from services.errors import ApiError, answer_api_error, note_refusal
 from services.models import check_model
 from services.realtime.connection import Connection
 from services.realtime.conversation import new_id
@@ -27,7 +27,7 @@ async def _turn_away(websocket: WebSocket, error: ApiError) -> None:
     if PROTOCOL not in websocket.scope["subprotocols"]:
         await websocket.send_denial_response(await answer_api_error(websocket, error))
         return
-    websocket.app.state.runtime.metrics.refused(error.code)
+    note_refusal(websocket, error)
     await websocket.accept(PROTOCOL)
     await websocket.send_json({"event_id": new_id("event"), **told_error(error, None)})
     if error.retry_after_s is None:

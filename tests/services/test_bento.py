@@ -17,7 +17,7 @@ import pytest
 import yaml
 
 from moss_speech.card import verify_bundle
-from moss_speech.storage import tree_digest
+from moss_speech.storage import read_json, tree_digest
 from tests.services.conftest import ROOT, START_S, free_port, stop
 from tests.services.running import ask
 from tests.tiny_bundle import tiny_bundle
@@ -66,6 +66,8 @@ def test_bento_holds_code_pins_labels_and_the_model_once(packed: Packed) -> None
     assert labels["model_version"] == "local" and labels["model_licence"] == "Apache-2.0"
     source = packed.folder / "src"
     assert tree_digest(source / "packed") == tree_digest(packed.model)
+    assert read_json(source / "packed.json") == {"version": None, "digest": None}
+    assert (packed.folder / ".dockerignore").read_text().split() == ["src/.moss"]
     assert verify_bundle(source / "packed").about.name == labels["model"]
     weights = "lm/model.safetensors"
     assert (source / "packed" / weights).samefile(packed.model / weights)
