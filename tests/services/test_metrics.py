@@ -14,6 +14,8 @@ import pytest
 from fastapi import FastAPI, WebSocket, WebSocketDisconnect
 from fastapi.testclient import TestClient
 from prometheus_client import CollectorRegistry, generate_latest
+from starlette.responses import Response
+from starlette.testclient import WebSocketDenialResponse
 
 from moss_speech.inference.observer import Observer
 from services.lag import watch_loop
@@ -168,6 +170,14 @@ def test_a_websocket_is_counted_by_how_it_went(ending: str, status: int) -> None
     assert counted == [("WS", "/live", status)]
 
 
+def test_a_handshake_that_is_refused_carries_the_id_of_its_request() -> None:
+    app, counted = counting_app()
+    with pytest.raises(WebSocketDenialResponse) as refused:
+        TestClient(app).websocket_connect("/live?denied").__enter__()
+    assert re.fullmatch(r"req_[0-9a-f]{32}", refused.value.headers["x-request-id"])
+    assert counted == [("WS", "/live", 401)]
+
+
 def counting_app() -> tuple[FastAPI, list[tuple[str, str, int]]]:
     app = FastAPI()
     counted: list[tuple[str, str, int]] = []
@@ -180,6 +190,9 @@ def counting_app() -> tuple[FastAPI, list[tuple[str, str, int]]]:
 
     @app.websocket("/live")
     async def live(socket: WebSocket) -> None:
+        if socket.url.query == "denied":
+            await socket.send_denial_response(Response(status_code=401))
+            return
         if socket.url.query == "refused":
             await socket.close()
             return

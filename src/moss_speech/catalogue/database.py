@@ -13,6 +13,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from filelock import FileLock, Timeout
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
 from moss_speech.settings import settings
@@ -132,10 +133,20 @@ def catalogue() -> Iterator[Session]:
         yield session
 
 
+class UnreachableError(RuntimeError):
+    """The catalogue's database cannot be asked now."""
+
+
 def transact(url: str, work: Work[T]) -> T:
-    """One transaction on the catalogue at an address; undone if the work raises."""
-    with open_catalogue(url).begin() as session:
-        return work(session)
+    """One transaction on the catalogue at an address; undone if the work raises.
+
+    `UnreachableError` while the database is away or too busy.
+    """
+    try:
+        with open_catalogue(url).begin() as session:
+            return work(session)
+    except (OperationalError, InterfaceError) as error:
+        raise UnreachableError(f"the catalogue cannot be asked: {type(error).__name__}") from error
 
 
 @contextmanager

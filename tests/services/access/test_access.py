@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import select, text, update
 from starlette.requests import HTTPConnection
 
 from moss_speech.catalogue.database import catalogue
@@ -255,6 +255,28 @@ def test_database_queue_is_bounded_and_the_loop_stays_free(
         go.set()
         await asyncio.gather(*waiting)
         assert await transactions.run(lambda _: 7) == 7
+        transactions.close()
+
+    run(doing())
+
+
+def test_database_that_goes_away_is_a_503_and_is_asked_again(run: Callable[[Any], Any]) -> None:
+    async def doing() -> None:
+        url = settings().catalogue_url
+        fatal = (
+            "SELECT pg_terminate_backend(pg_backend_pid())"
+            if url.startswith("postgresql")
+            else "SELECT * FROM a_table_that_is_not_there"
+        )
+        transactions = Transactions(url)
+        error = await refused(
+            transactions.run(lambda session: session.execute(text(fatal))),
+            503,
+            "database_unavailable",
+        )
+        assert error.retry_after_s
+        assert "SELECT" not in str(error)
+        assert await transactions.run(lambda session: session.scalar(select(7))) == 7
         transactions.close()
 
     run(doing())
