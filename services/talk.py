@@ -19,6 +19,7 @@ from moss_speech.inference.turns import (
 from services.errors import ApiError
 from services.served import ModelInfo, Served
 from services.taping import Taping
+from services.voices import own_voice
 from services.watch import Watch
 
 
@@ -66,6 +67,7 @@ class Talk:
             temperature=usual.temperature if temperature is None else temperature,
             top_p=usual.top_p if top_p is None else top_p,
         )
+        voice = None if voice is None else own_voice(voice, self.engine.voices)
         wish = self.engine.wish(
             output, sampling=sampling, seed=seed, max_rows=max_rows, voice=voice
         )

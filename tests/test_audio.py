@@ -14,6 +14,7 @@ from moss_speech.audio import (
     LISTENING,
     SPEAKING,
     Samples,
+    Span,
     read_audio,
     read_blocks,
     resample,
@@ -44,6 +45,23 @@ def test_first_channel_is_taken(tmp_path: Path) -> None:
     stereo_SC = np.stack([np.full(100, 0.25), np.full(100, -0.5)], axis=1)
     soundfile.write(tmp_path / "stereo.wav", stereo_SC, 16000)
     assert np.allclose(read_audio(tmp_path / "stereo.wav", 16000), 0.25, atol=1e-4)
+
+
+def test_a_span_of_a_channel_is_read_as_a_file_of_its_own(tmp_path: Path) -> None:
+    both_SC = np.stack([glide(48_000), -0.5 * glide(48_000)], axis=1)
+    soundfile.write(tmp_path / "two.flac", both_SC, 16000)
+    part_S = read_audio(tmp_path / "two.flac", 24000, Span(0.5, 1.25), channel=1)
+    soundfile.write(tmp_path / "cut.flac", both_SC[8000:28_000, 1], 16000)
+    assert np.array_equal(part_S, read_audio(tmp_path / "cut.flac", 24000))
+
+
+@pytest.mark.parametrize("span", [(-0.1, 1.0), (2.5, 1.0), (0.0, 0.0), (0.0, 3.1), (3.0, 0.1)])
+def test_a_span_outside_the_recording_is_refused(tmp_path: Path, span: tuple[float, float]) -> None:
+    write_audio(tmp_path / "short.flac", glide(48_000), 16000)
+    with pytest.raises(ValueError, match=r"short\.flac lasts 3\.000 s, asked for"):
+        read_audio(tmp_path / "short.flac", 16000, Span(*span))
+    with pytest.raises(ValueError, match="has 1 channels, asked for 1"):
+        read_audio(tmp_path / "short.flac", 16000, channel=1)
 
 
 @pytest.mark.parametrize("content", [b"", b"not audio at all", b"RIFF\x00\x00"])

@@ -8,11 +8,7 @@ from services.errors import invalid
 from services.realtime.audio import FORMATS, WireFormat
 from services.realtime.wishes import Format, ResponseWish, SessionWish, Sound, TurnDetection
 from services.served import ModelInfo
-
-USUAL_VOICES = frozenset(
-    "alloy ash ballad coral echo sage shimmer verse marin cedar".split()  # noqa: SIM905
-)
-"""Voices that the protocol's own clients ask for when nobody chose; here, the default voice."""
+from services.voices import own_voice
 
 
 @dataclass(frozen=True)
@@ -107,10 +103,8 @@ def _format(now: WireFormat, wish: Format | None) -> WireFormat:
 def _voice(now: str, sound: Sound, voices: tuple[str, ...], where: str) -> str:
     if sound.voice is None:
         return now
-    if sound.voice in voices:
-        return sound.voice
-    if sound.voice in USUAL_VOICES:
-        return voices[0]
+    if (voice := own_voice(sound.voice, voices)) in voices:
+        return voice
     reason = f"{where}.voice is unknown, must be one of {', '.join(voices)}"
     raise invalid(reason, f"{where}.voice", "unknown_voice")
 

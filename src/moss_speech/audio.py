@@ -64,6 +64,14 @@ SPEAKING = AudioFormat(24000, 480, 1920, 80, 4)
 """What the decoder says: 50 mel frames a second, 1,920 samples a code (format.md, codec)."""
 
 
+@dataclass(frozen=True)
+class Span:
+    """A part of a recording: from `start_s` for `duration_s`."""
+
+    start_s: float
+    duration_s: float
+
+
 def resample(samples_S: Samples, from_hz: int, to_hz: int) -> Samples:
     """Resample with torchaudio's default windowed sinc, as the released codec does."""
     if from_hz == to_hz:
@@ -87,19 +95,25 @@ def check_samples(samples_S: Samples, name: str = "audio") -> None:
         )
 
 
-def read_audio(source: Path | BinaryIO, sample_rate_hz: int) -> Samples:
-    """Read the first channel of an audio file of at most an hour at the wanted rate.
+def read_audio(
+    source: Path | BinaryIO, sample_rate_hz: int, span: Span | None = None, channel: int = 0
+) -> Samples:
+    """Read one channel of an audio file at the wanted rate: all of it, or a span; an hour at most.
 
     Raises `ValueError` naming the file if it is no audio, empty, too long, cut off, of a rate that
-    cannot be resampled, or holds NaN or infinity.
+    cannot be resampled, holds NaN or infinity, or has no such channel or span.
     """
     with _opened(source) as file:
+        if channel >= file.channels:
+            raise ValueError(f"{_name(source)} has {file.channels} channels, asked for {channel}")
+        if span is not None:
+            return _span(file, _name(source), sample_rate_hz, span, channel)
         if (seconds := file.frames / file.samplerate) > WHOLE_S:
             raise ValueError(
                 f"{_name(source)} lasts {seconds:.0f} s, must be at most {WHOLE_S} s to be held in "
                 "memory; read_blocks reads it piece by piece"
             )
-        return np.concatenate(list(_at_rate(file, _name(source), sample_rate_hz)))
+        return np.concatenate(list(_at_rate(file, _name(source), sample_rate_hz, channel)))
 
 
 def read_blocks(
@@ -132,14 +146,33 @@ def _opened(source: Path | BinaryIO) -> Iterator[soundfile.SoundFile]:
         raise ValueError(f"{_name(source)} is not readable audio: {error}") from error
 
 
-def _at_rate(file: soundfile.SoundFile, name: str, to_hz: int) -> Iterator[Samples]:
+def _span(file: soundfile.SoundFile, name: str, to_hz: int, span: Span, channel: int) -> Samples:
+    """The samples of a span as if it were a file of its own."""
+    first = round(span.start_s * file.samplerate)
+    n_samples = round(span.duration_s * file.samplerate)
+    if not 0 < n_samples <= WHOLE_S * file.samplerate or not 0 <= first <= file.frames - n_samples:
+        raise ValueError(
+            f"{name} lasts {file.frames / file.samplerate:.3f} s, asked for {span.duration_s:.3f} "
+            f"s from {span.start_s:.3f} s; must be inside it and at most {WHOLE_S} s"
+        )
+    file.seek(first)
+    samples_S = np.ascontiguousarray(file.read(n_samples, "float32", always_2d=True)[:, channel])
+    if samples_S.size < n_samples:
+        raise ValueError(f"{name} is cut off: a span has {samples_S.size} of {n_samples} samples")
+    check_samples(samples_S, name)
+    return resample(samples_S, file.samplerate, to_hz)
+
+
+def _at_rate(
+    file: soundfile.SoundFile, name: str, to_hz: int, channel: int = 0
+) -> Iterator[Samples]:
     """Checked and resampled pieces of a file; at least one sample in all."""
     n_read = 0
     resampler = Resampler(file.samplerate, to_hz, name)
     n_piece = _PIECE_VALUES // file.channels
     audio_SC = file.read(n_piece, "float32", always_2d=True)
     while audio_SC.size:
-        samples_S = np.ascontiguousarray(audio_SC[:, 0])
+        samples_S = np.ascontiguousarray(audio_SC[:, channel])
         check_samples(samples_S, name)
         n_read += samples_S.size
         audio_SC = file.read(n_piece, "float32", always_2d=True)

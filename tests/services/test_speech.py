@@ -63,6 +63,10 @@ def test_sound_comes_while_it_is_made(client: openai.OpenAI) -> None:
     assert n_samples >= 5 * 20 * CODE_SAMPLES  # several pieces of the text, not only the first
 
 
+def test_a_voice_of_the_protocol_is_the_default_voice(server: Server) -> None:
+    assert post(server, voice="alloy").status_code == 200
+
+
 def test_default_is_mp3_and_a_voice_may_be_an_object(server: Server) -> None:
     answer = post(server, voice={"id": "assistant"})
     assert answer.headers["content-type"] == "audio/mpeg"

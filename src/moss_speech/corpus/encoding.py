@@ -12,7 +12,6 @@ import numpy as np
 from safetensors import safe_open
 from safetensors.numpy import save
 
-from moss_speech.audio import read_audio
 from moss_speech.corpus.items import Utterance
 from moss_speech.records import report_progress
 from moss_speech.storage import read_json, write_bytes, write_json
@@ -92,6 +91,6 @@ def encode_corpus(
 
 def _encode_shard(utterances: Sequence[Utterance], codec: "Codec", shard: Path) -> None:
     rate_hz = codec.config.audio_format.sample_rate_hz
-    codes = codec.encode([read_audio(u.audio, rate_hz) for u in utterances])
+    codes = codec.encode([u.read(rate_hz) for u in utterances])
     by_id = {u.id: c for u, c in zip(utterances, codes, strict=True)}
     CodeStore.write(shard, by_id, codec.config.n_codes, codec.digest)

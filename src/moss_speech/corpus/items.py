@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from lhotse import CutSet
 
+from moss_speech.audio import Samples, Span, read_audio
 from moss_speech.storage import read_jsonl
 
 Split = Literal["train", "dev", "test"]
@@ -24,6 +25,7 @@ class Utterance:
 
     id: str
     audio: Path
+    """File of the recording, relative to the project root."""
     duration_s: float
     text: str
     speaker: str
@@ -33,6 +35,14 @@ class Utterance:
     text_split: Split
     tags: dict[str, str] = field(default_factory=dict)
     """Facts about it, such as synthesizer, fact, wording, category."""
+    span: Span | None = None
+    """Where it lies in the recording; None: it is the whole recording."""
+    channel: int = 0
+    language: str = "en"
+
+    def read(self, sample_rate_hz: int, root: Path = Path()) -> Samples:
+        """Its samples; `root` is the project root, by default the working directory."""
+        return read_audio(root / self.audio, sample_rate_hz, self.span, self.channel)
 
     @property
     def for_training(self) -> bool:
@@ -96,6 +106,9 @@ def utterance_of(cut: Any) -> Utterance:
         voice_split=custom.pop("voice_split"),
         text_split=custom.pop("text_split"),
         tags={k: str(v) for k, v in custom.items()},
+        span=None if cut.duration == cut.recording.duration else Span(cut.start, cut.duration),
+        channel=cut.channel,
+        language=supervision.language or "en",
     )
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from moss_speech.audio import Samples, read_audio
+from moss_speech.audio import Samples
 from moss_speech.codec.model import Codec, Codes
 from moss_speech.corpus.items import Utterance
 from moss_speech.evaluation.scores import by_cell
@@ -32,7 +32,7 @@ class Ears:
         codes: dict[str, Codes] = {}
         for start in range(0, len(all_of_them), _HEARD_AT_ONCE):
             some = all_of_them[start : start + _HEARD_AT_ONCE]
-            heard = codec.encode([read_audio(u.audio, rate_hz) for u in some])
+            heard = codec.encode([u.read(rate_hz) for u in some])
             codes |= {u.id: c for u, c in zip(some, heard, strict=True)}
             progress(len(codes), len(all_of_them), "clips heard")
         return cls(codes)

@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from moss_speech.audio import Samples, read_audio
+from moss_speech.audio import Samples
 from moss_speech.bundle import SpeechParts
 from moss_speech.codec.model import Codes
 from moss_speech.corpus.items import Utterance
@@ -69,8 +69,8 @@ def _passage(
     parts: SpeechParts, group: str, voice: Voice, utterance: Utterance, clock: Stopwatch
 ) -> Passage:
     heard_hz = parts.codec.config.audio_format.sample_rate_hz
-    said_S = read_audio(utterance.audio, parts.decoder.format.sample_rate_hz)
-    heard_S = read_audio(utterance.audio, heard_hz)
+    said_S = utterance.read(parts.decoder.format.sample_rate_hz)
+    heard_S = utterance.read(heard_hz)
     clock.sound_s += heard_S.size / heard_hz
     started = time.perf_counter()
     codes_N = parts.codec.encode([heard_S])[0]

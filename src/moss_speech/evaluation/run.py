@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from moss_speech.audio import Samples, read_audio, write_audio
+from moss_speech.audio import Samples, write_audio
 from moss_speech.bundle import Bundle
 from moss_speech.codec.quantizer import code_use
 from moss_speech.corpus.answers import KnownAnswers
@@ -177,7 +177,7 @@ class Run:
         hardest = [i for i in self.questions if i.cell == "s2s"][: self._p.timed]
         rate_hz = self.engine.listening_rate_hz
         asked = [
-            (read_audio(self.utterances[i.utterance].audio, rate_hz), rate_hz)
+            (self.utterances[i.utterance].read(rate_hz), rate_hz)
             for i in hardest
             if i.utterance is not None
         ]
@@ -216,7 +216,7 @@ class Run:
         records = []
         for u in utterances:
             name = f"audio/true-{u.id}.flac"
-            self.sounds[name] = read_audio(u.audio, self.engine.sample_rate_hz)
+            self.sounds[name] = u.read(self.engine.sample_rate_hz)
             records.append(Record(_rendition_item(cell, u), audio=name))
         return records
 

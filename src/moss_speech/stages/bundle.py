@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-from moss_speech.audio import read_audio
 from moss_speech.bundle import Bundle, ModelFolders, write_bundle
 from moss_speech.card import About
 from moss_speech.codec.load import load_codec
@@ -37,7 +36,7 @@ def _voice(
     p: BundleParams, prompt: Utterance, models: ModelFolders, sources: list[dict[str, Any]]
 ) -> Voice:
     config = load_flow(models.decoder).config
-    prompt_S = read_audio(settings().root / prompt.audio, config.format.sample_rate_hz)
+    prompt_S = prompt.read(config.format.sample_rate_hz, settings().root)
     codec, speaker_K = load_codec(models.codec), None
     if config.speaker == "given":
         encoder = speaker_encoder(config.speaker_width, speaker_file(models.decoder))
@@ -68,6 +67,6 @@ def _try(folder: Path, utterances: dict[str, Utterance]) -> dict[str, float]:
         key=lambda u: u.id,
     )
     rate_hz = engine.listening_rate_hz
-    audio = read_audio(settings().root / asked.audio, rate_hz)
+    audio = asked.read(rate_hz, settings().root)
     reply = engine.reply([Turn("user", audio=audio, sample_rate_hz=rate_hz)], seed=0)
     return {"answer_s": reply.audio_s, "first_audio_s": reply.timings.first_s}

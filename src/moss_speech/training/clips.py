@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from moss_speech.audio import AudioFormat, Samples, read_audio
+from moss_speech.audio import AudioFormat, Samples
 from moss_speech.corpus.items import Utterance, open_utterances
 from moss_speech.decoder.mel import mel_of_codes
 
@@ -70,7 +70,7 @@ class Clips:
         return by_speaker
 
     def _audio(self, clip: str) -> Samples:
-        return read_audio(self._root / self._items[clip].audio, self.format.sample_rate_hz)
+        return self._items[clip].read(self.format.sample_rate_hz, self._root)
 
     def _mel(self, clip: str, n_codes: int) -> Tensor:
         return mel_of_codes(self._audio(clip), n_codes, self.format)

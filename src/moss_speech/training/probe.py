@@ -19,7 +19,7 @@ import lightning.pytorch as pl
 import torch
 from torch import Tensor
 
-from moss_speech.audio import LISTENING, read_audio
+from moss_speech.audio import LISTENING
 from moss_speech.codec.model import Codec
 from moss_speech.codec.quantizer import nearest
 from moss_speech.codec.readout import ENGLISH, Alphabet, CtcReadout
@@ -85,7 +85,7 @@ def _heard(codec: Codec, utterances: Sequence[Utterance]) -> list[tuple[Utteranc
     heard: list[tuple[Utterance, Tensor]] = []
     for start in range(0, len(utterances), _AT_A_TIME):
         some = utterances[start : start + _AT_A_TIME]
-        heard += zip(some, codec.vectors([read_audio(u.audio, rate_hz) for u in some]), strict=True)
+        heard += zip(some, codec.vectors([u.read(rate_hz) for u in some]), strict=True)
         report_progress(len(heard), len(utterances), "utterances heard")
     return heard
 

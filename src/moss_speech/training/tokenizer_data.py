@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from moss_speech.audio import AudioFormat, read_audio
+from moss_speech.audio import AudioFormat
 from moss_speech.codec.encoder import Encoder
 from moss_speech.codec.features import log_mel, pad_features
 from moss_speech.codec.readout import FRAMES_PER_CODE, Alphabet
@@ -74,7 +74,7 @@ def load_spoken(
     chosen = list(utterances)
     spoken = []
     for done, utterance in enumerate(chosen, 1):
-        mel_MF = log_mel(read_audio(utterance.audio, form.sample_rate_hz), form)
+        mel_MF = log_mel(utterance.read(form.sample_rate_hz), form)
         n_codes = mel_MF.shape[-1] // form.frames_per_code
         spoken.append(Spoken(mel_MF.half(), n_codes, alphabet.encode(utterance.text)))
         if done % _REPORT_EVERY == 0 or done == len(chosen):

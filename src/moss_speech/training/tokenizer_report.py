@@ -6,7 +6,6 @@ from typing import Any, Literal
 import jiwer
 import torch
 
-from moss_speech.audio import read_audio
 from moss_speech.codec.model import Codec, Codes
 from moss_speech.codec.quantizer import code_use
 from moss_speech.corpus.items import Utterance
@@ -40,7 +39,7 @@ def held_out(
 def encode_utterances(codec: Codec, utterances: Sequence[Utterance]) -> list[Codes]:
     """Codes of each utterance's file."""
     rate_hz = codec.config.audio_format.sample_rate_hz
-    return codec.encode([read_audio(u.audio, rate_hz) for u in utterances])
+    return codec.encode([u.read(rate_hz) for u in utterances])
 
 
 def word_error(codec: Codec, utterances: Sequence[Utterance], codes: Sequence[Codes]) -> float:
