@@ -92,25 +92,25 @@ class Recorder:
     def _work(self) -> None:
         purge_at = 0.0
         while True:
-            if time.monotonic() >= purge_at:
-                purge(self._folder, datetime.now(UTC).date() - timedelta(days=self._days))
-                purge_at = time.monotonic() + DAY_S
             try:
+                if time.monotonic() >= purge_at:
+                    purge_at = time.monotonic() + DAY_S
+                    purge(self._folder, datetime.now(UTC).date() - timedelta(days=self._days))
                 item = self._waiting.get(timeout=max(0.0, purge_at - time.monotonic()))
+                if item is None:
+                    return
+                write_turn(self._folder, *item)
             except queue.Empty:
                 continue
-            if item is None:
-                return
-            try:
-                write_turn(self._folder, *item)
-            except Exception:  # one turn must not end the thread
-                _log.exception("a turn could not be recorded")
+            except Exception:  # one turn, or a folder that is away, must not end the thread
+                _log.exception("a turn could not be recorded, or old ones not deleted")
 
 
 def write_turn(folder: Path, turn: RecordedTurn, at: datetime) -> None:
     """Write one turn's folder, whole or not at all."""
     day = folder / f"{at:%F}"
-    day.mkdir(mode=0o700, exist_ok=True)
+    for private in (folder, day):
+        private.mkdir(mode=0o700, exist_ok=True)
     facts: dict[str, Any] = {
         "ids": dict(turn.ids),
         "caller": {"id": turn.caller.id, "name": turn.caller.name},

@@ -67,6 +67,24 @@ def test_turn_that_cannot_be_written_leaves_nothing_and_the_next_is(tmp_path: Pa
     assert json.loads((kept / "turn.json").read_text())["ids"]["response"] == "resp_1"
 
 
+def test_recording_goes_on_when_its_folder_was_deleted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = tmp_path / "recordings"
+
+    def deleted(*_: object) -> None:
+        folder.rmdir()
+        raise OSError("gone")
+
+    monkeypatch.setattr("services.recording.purge", deleted)
+    recorder = Recorder(folder, days=1)
+    recorder.turn(turn())
+    recorder.close()
+    assert len(list(folder.glob("*/*/turn.json"))) == 1
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert "gone" in caplog.text
+
+
 def test_recorder_writes_what_waits_before_it_ends(tmp_path: Path) -> None:
     recorder = Recorder(tmp_path / "recordings", days=1)
     for i in range(5):
