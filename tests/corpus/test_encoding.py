@@ -6,8 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from moss_speech.audio import write_audio
+from moss_speech.codec.load import save_codec
 from moss_speech.codec.model import Codec
-from moss_speech.corpus.encoding import CodeStore, encode_corpus
+from moss_speech.corpus.encode import encode_corpus
+from moss_speech.corpus.encoding import CodeStore
 from moss_speech.corpus.items import Utterance
 from tests.codec.small import noise, small_codec
 
@@ -42,13 +44,20 @@ def utterances(tmp_path):
     return made
 
 
-def test_codes_cover_the_audio_at_its_own_rate(utterances, tmp_path):
-    codes = encode_corpus(utterances, small_codec(), 2, tmp_path / "run")
+@pytest.fixture
+def codec(tmp_path):
+    made = small_codec()
+    save_codec(tmp_path / "codec", made.encoder, made.readout)
+    return tmp_path / "codec"
+
+
+def test_codes_cover_the_audio_at_its_own_rate(utterances, codec, tmp_path):
+    codes = encode_corpus(utterances, codec, 2, tmp_path / "run")
     assert [len(codes[f"u{i}"]) for i in range(5)] == [13, 16, 2, 21, 14]
 
 
-def test_killed_encoding_goes_on_where_it_stopped(utterances, tmp_path, monkeypatch):
-    whole = encode_corpus(utterances, small_codec(), 2, tmp_path / "whole")
+def test_killed_encoding_goes_on_where_it_stopped(utterances, codec, tmp_path, monkeypatch):
+    whole = encode_corpus(utterances, codec, 2, tmp_path / "whole")
     calls: list[int] = []
     encode = Codec.encode
 
@@ -60,14 +69,21 @@ def test_killed_encoding_goes_on_where_it_stopped(utterances, tmp_path, monkeypa
 
     monkeypatch.setattr(Codec, "encode", dying)
     with pytest.raises(KeyboardInterrupt):
-        encode_corpus(utterances, small_codec(), 2, tmp_path / "broken")
-    resumed = encode_corpus(utterances, small_codec(), 2, tmp_path / "broken")
+        encode_corpus(utterances, codec, 2, tmp_path / "broken")
+    resumed = encode_corpus(utterances, codec, 2, tmp_path / "broken")
     assert calls == [2, 2, 2, 1]  # the first shard is not done again
     assert list(resumed) == list(whole)
     assert all(np.array_equal(resumed[id_], whole[id_]) for id_ in whole)
 
 
-def test_unreadable_audio_is_named(utterances, tmp_path):
+def test_two_processes_give_the_codes_of_one(utterances, codec, tmp_path):
+    one = encode_corpus(utterances, codec, 2, tmp_path / "one")
+    two = encode_corpus(utterances, codec, 2, tmp_path / "two", processes=2)
+    assert list(one) == list(two)
+    assert all(np.array_equal(one[id_], two[id_]) for id_ in one)
+
+
+def test_unreadable_audio_is_named(utterances, codec, tmp_path):
     Path(utterances[1].audio).write_bytes(b"no audio")
     with pytest.raises(ValueError, match=r"1\.flac is not readable"):
-        encode_corpus(utterances, small_codec(), 2, tmp_path / "run")
+        encode_corpus(utterances, codec, 2, tmp_path / "run")

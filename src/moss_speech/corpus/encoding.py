@@ -1,10 +1,10 @@
-"""The corpus as codes: encoded in shards that survive a kill, stored as one flat array.
+"""The corpus as codes, stored as one flat array; how they are made is `encode`.
 
 A store is a folder with `codes.safetensors` (flat codes, offsets; its header names the codec)
 and `ids.json` in the same order (docs/reference/codec-format.md).
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,15 +12,14 @@ import numpy as np
 from safetensors import safe_open
 from safetensors.numpy import save
 
-from moss_speech.corpus.items import Utterance
-from moss_speech.records import report_progress
 from moss_speech.storage import read_json, write_bytes, write_json
 
 if TYPE_CHECKING:  # who reads codes does not depend on how they are made
-    from moss_speech.codec.model import Codec, Codes
+    from moss_speech.codec.model import Codes
 
 _CODES = "codes.safetensors"
-_IDS = "ids.json"
+IDS = "ids.json"
+"""Written last."""
 
 
 class CodeStore(Mapping[str, "Codes"]):
@@ -50,7 +49,7 @@ class CodeStore(Mapping[str, "Codes"]):
         with safe_open(folder / _CODES, "numpy") as file:
             header = file.metadata() or {}
             codes, offsets = file.get_tensor("codes"), file.get_tensor("offsets")
-        ids = read_json(folder / _IDS)
+        ids = read_json(folder / IDS)
         if missing := {"n_codes", "codec_digest"} - header.keys():
             raise ValueError(f"{folder / _CODES}: header lacks {', '.join(sorted(missing))}")
         if len(offsets) != len(ids) + 1 or offsets[-1] != len(codes):
@@ -69,28 +68,4 @@ class CodeStore(Mapping[str, "Codes"]):
         offsets = np.cumsum([0, *(len(c) for c in codes.values())], dtype=np.int64)
         header = {"n_codes": str(n_codes), "codec_digest": codec_digest}
         write_bytes(folder / _CODES, save({"codes": flat, "offsets": offsets}, header))
-        write_json(folder / _IDS, list(codes))
-
-
-def encode_corpus(
-    utterances: Sequence[Utterance], codec: "Codec", shard_items: int, run_folder: Path
-) -> dict[str, "Codes"]:
-    """Codes of all utterances; shards in `run_folder` that are already there are not done again.
-
-    Raises `ValueError` naming an utterance whose audio cannot be read.
-    """
-    codes: dict[str, Codes] = {}
-    for start in range(0, len(utterances), shard_items):
-        shard = run_folder / f"codes-{start:08d}"
-        if not (shard / _IDS).is_file():  # written last
-            _encode_shard(utterances[start : start + shard_items], codec, shard)
-        codes.update(CodeStore.open(shard, codec.digest))
-        report_progress(len(codes), len(utterances), "utterances encoded")
-    return codes
-
-
-def _encode_shard(utterances: Sequence[Utterance], codec: "Codec", shard: Path) -> None:
-    rate_hz = codec.config.audio_format.sample_rate_hz
-    codes = codec.encode([u.read(rate_hz) for u in utterances])
-    by_id = {u.id: c for u, c in zip(utterances, codes, strict=True)}
-    CodeStore.write(shard, by_id, codec.config.n_codes, codec.digest)
+        write_json(folder / IDS, list(codes))
