@@ -1,6 +1,7 @@
 """What workers of a service share: keys, live sessions, spendings, answers, on both databases."""
 
 import multiprocessing
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
@@ -108,7 +109,11 @@ def test_places_are_taken_until_freed_or_not_seen_for_the_lease(catalogue_url: s
         assert take_place(session, "phone", 2, later(LEASE_S + 1)) is None
 
 
-def _grab(url: str, n_tries: int, queue: "multiprocessing.Queue[int]") -> None:
+def _grab(
+    url: str, n_tries: int, barrier: threading.Barrier, queue: "multiprocessing.Queue[int]"
+) -> None:
+    open_catalogue(url)
+    barrier.wait(60)  # all at once, or there is no race
     leases = [transact(url, lambda s: take_place(s, "phone", 5, NOON)) for _ in range(n_tries)]
     queue.put(sum(lease is not None for lease in leases))
 
@@ -116,7 +121,9 @@ def _grab(url: str, n_tries: int, queue: "multiprocessing.Queue[int]") -> None:
 def test_processes_together_never_take_more_places_than_there_are(catalogue_url: str) -> None:
     open_catalogue(catalogue_url)
     queue: multiprocessing.Queue[int] = SPAWN.Queue()
-    workers = [SPAWN.Process(target=_grab, args=(catalogue_url, 5, queue)) for _ in range(3)]
+    barrier = SPAWN.Barrier(3)
+    arguments = (catalogue_url, 5, barrier, queue)
+    workers = [SPAWN.Process(target=_grab, args=arguments) for _ in range(3)]
     for worker in workers:
         worker.start()
     taken = [queue.get(timeout=60) for _ in workers]

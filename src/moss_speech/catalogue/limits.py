@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import CursorResult, case, delete, select, update
+from sqlalchemy import case, delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -45,9 +45,7 @@ def take_place(session: Session, caller: str, n_places: int, at: datetime) -> st
     for place in sorted(set(range(n_places)) - taken):
         row = {"id": lease, "caller": caller, "place": place, "seen_at": at}
         taking = _insert(session, Lease).values(row).on_conflict_do_nothing()
-        result = session.execute(taking)
-        assert isinstance(result, CursorResult)
-        if result.rowcount:
+        if session.scalar(taking.returning(Lease.id)):  # the row count is unknown on PostgreSQL
             return lease
     return None
 
