@@ -147,18 +147,42 @@ def test_data_check_keeps_speech_and_names_what_is_wrong(workspace: Path, tmp_pa
     (folder / "broken.wav").write_bytes(b"no audio")
     for name in ("good", "silent", "broken"):
         (folder / f"{name}.txt").write_text("the grass is green today")
-    done = CliRunner().invoke(app, ["data", "check", str(folder)])
+    done = CliRunner().invoke(app, ["data", "check", "--items", str(folder)])
     lines = {line.split()[1]: line for line in done.stdout.splitlines()}
-    assert lines["recordings-good"].startswith("kept")
-    assert "decode" in lines["recordings-broken"]
-    assert lines["recordings-silent"].startswith("rejected")
-    assert done.exit_code == 1
+    assert lines["checked-good"].startswith("kept")
+    assert "unreadable" in lines["broken"]
+    assert lines["checked-silent"].startswith("rejected")
+    assert done.exit_code == 0
+
+
+def test_data_check_says_what_a_source_is_and_what_is_wrong(
+    workspace: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "recordings"
+    folder.mkdir()
+    soundfile.write(folder / "a.wav", np.zeros(24000), 24000)
+    (folder / "a.txt").write_text("no sound")
+    (folder / "b.flac").write_bytes(b"no audio")
+    (folder / "LICENSE").write_text("CC0 1.0 Universal")
+    done = CliRunner().invoke(app, ["data", "check", "--json", str(folder)])
+    assert done.stdout, done.stderr
+    found = json.loads(done.stdout)
+    assert done.exit_code == 0
+    assert (found["kind"], found["utterances"], found["seconds"]) == ("folder", 1, 1.0)
+    assert found["formats"] == {"WAV 24000 Hz": 1}
+    assert found["licences"] == {"LICENSE": "CC0 1.0 Universal"}
+    assert [(p["reason"], p["count"]) for p in found["problems"]] == [("unreadable", 1)]
+    plain = CliRunner().invoke(app, ["data", "check", str(folder)])
+    assert "folder, 1 utterances, 0.00 hours" in plain.stdout
+    assert "wrong        unreadable: 1 items" in plain.stdout
+    (folder / "a.wav").unlink()
+    assert CliRunner().invoke(app, ["data", "check", str(folder)]).exit_code == 1
 
 
 def test_data_check_of_an_empty_folder_names_it(workspace: Path, tmp_path: Path) -> None:
     done = CliRunner().invoke(app, ["data", "check", str(tmp_path)])
     assert done.exit_code == 1
-    assert f"folder {tmp_path} holds no .wav or .flac file" in done.stderr
+    assert f"folder {tmp_path} holds no audio file and no dialogues.jsonl" in done.stdout
 
 
 def test_random_model_is_exported_and_verified_from_the_shell(tmp_path: Path) -> None:

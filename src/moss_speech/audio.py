@@ -17,6 +17,8 @@ import torchaudio.functional
 import torchaudio.transforms
 from numpy.typing import NDArray
 
+from moss_speech.m4a import decoded
+
 Samples = NDArray[np.float32]
 """Mono audio, float32 in -1..1."""
 WHOLE_S = 3600
@@ -27,6 +29,10 @@ _PEAK = 1e6
 """Files of integers in floats exist; far beyond them powers would overflow."""
 _GUESSED_S = 1
 """An MP3 that was streamed does not name its length; it is guessed from its bytes and tags."""
+_LENGTH_MARKS, _MARK_BYTES = (b"Xing", b"Info", b"VBRI"), 200_000
+"""One of them stands near the beginning of an MP3 that names its length."""
+_BY_CODEC = (".m4a", ".mp4", ".aac")
+"""Files that libsndfile does not read."""
 _RATES_HZ = (4000, 192_000)
 _FILTER_VALUES = 20_000_000
 _FILTER_ZEROS, _ROLLOFF = 6, 0.99
@@ -70,6 +76,16 @@ class Span:
 
     start_s: float
     duration_s: float
+
+
+@dataclass(frozen=True)
+class Heading:
+    """What a file says of itself; its samples may still turn out to be damaged."""
+
+    sample_rate_hz: int
+    n_samples: int
+    channels: int
+    format: str
 
 
 def resample(samples_S: Samples, from_hz: int, to_hz: int) -> Samples:
@@ -116,6 +132,35 @@ def read_audio(
         return np.concatenate(list(_at_rate(file, _name(source), sample_rate_hz, channel)))
 
 
+def read_heading(source: Path | BinaryIO) -> Heading:
+    """Rate, length, channels and format; an MP3 that does not name its length is decoded for it.
+
+    Raises `ValueError` naming the file if it is no audio or empty.
+    """
+    with _opened(source) as file:
+        n_samples, name = file.frames, _name(source)
+        if file.format == "MP3" and not _names_its_length(source):
+            n_samples = sum(len(block) for block in file.blocks(_PIECE_VALUES // file.channels))
+        if n_samples < 1:
+            raise ValueError(f"{name} holds 0 samples, must hold at least 1")
+        kind = f"{file.format} {file.subtype}" if file.format == "OGG" else file.format
+        if _needs_codec(source):
+            kind = "AAC"
+        return Heading(file.samplerate, n_samples, file.channels, kind)
+
+
+def _names_its_length(source: Path | BinaryIO) -> bool:
+    if isinstance(source, Path):
+        with source.open("rb") as stream:
+            head = stream.read(_MARK_BYTES)
+    else:
+        place = source.tell()
+        source.seek(0)
+        head = source.read(_MARK_BYTES)
+        source.seek(place)
+    return any(mark in head for mark in _LENGTH_MARKS)
+
+
 def read_blocks(
     source: Path | BinaryIO, sample_rate_hz: int, block_samples: int
 ) -> Iterator[Samples]:
@@ -137,11 +182,19 @@ def _name(source: Path | BinaryIO) -> str:
     return str(getattr(source, "name", "audio"))
 
 
+def _needs_codec(source: Path | BinaryIO) -> bool:
+    return _name(source).lower().endswith(_BY_CODEC)
+
+
 @contextmanager
 def _opened(source: Path | BinaryIO) -> Iterator[soundfile.SoundFile]:
     try:
-        with soundfile.SoundFile(source) as file:
-            yield file
+        if _needs_codec(source):
+            with decoded(source, _name(source)) as wave, soundfile.SoundFile(wave) as file:
+                yield file
+        else:
+            with soundfile.SoundFile(source) as file:
+                yield file
     except (soundfile.SoundFileError, OSError, TypeError) as error:
         raise ValueError(f"{_name(source)} is not readable audio: {error}") from error
 

@@ -4,10 +4,10 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from filelock import FileLock, Timeout
 
@@ -64,13 +64,21 @@ def fresh_dir(target: Path) -> Iterator[Path]:
     shutil.rmtree(old, ignore_errors=True)
 
 
-def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all."""
+@contextmanager
+def writing(path: Path) -> Iterator[BinaryIO]:
+    """A stream into a file that is there, whole, when the block has succeeded."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.parent / f"{_TEMPORARY}{path.name}"
-    partial.write_bytes(content)
+    with partial.open("wb") as stream:
+        yield stream
     _fsync(partial)
     partial.rename(path)
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all."""
+    with writing(path) as stream:
+        stream.write(content)
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -87,10 +95,23 @@ def read_json(path: Path) -> Any:
         raise ValueError(f"{path} is not JSON: {error}") from error
 
 
+@contextmanager
+def jsonl_writer(path: Path) -> Iterator[Callable[[Any], None]]:
+    """A function that adds a JSON value as a line; the file is whole or absent."""
+    with writing(path) as stream:
+
+        def write(row: Any) -> None:
+            line = json.dumps(row, sort_keys=True, ensure_ascii=False, allow_nan=False)
+            stream.write(f"{line}\n".encode())
+
+        yield write
+
+
 def write_jsonl(path: Path, rows: Iterable[Any]) -> None:
     """Write one JSON value a line, whole or not at all."""
-    lines = (json.dumps(row, sort_keys=True, ensure_ascii=False, allow_nan=False) for row in rows)
-    write_bytes(path, "".join(f"{line}\n" for line in lines).encode())
+    with jsonl_writer(path) as write:
+        for row in rows:
+            write(row)
 
 
 def read_jsonl(path: Path) -> list[Any]:

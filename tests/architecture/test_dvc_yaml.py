@@ -16,6 +16,7 @@ FLOOR = (
     "storage",
     "licence",
     "audio",
+    "m4a",
     "vocab",
     "assets",
     "params",

@@ -5,11 +5,13 @@ import numpy as np
 import pytest
 
 from moss_speech.audio import SPEAKING, read_audio, write_audio
+from moss_speech.corpus.items import Dialogue
 from moss_speech.corpus.sources import human
-from moss_speech.corpus.sources.audio_folder import collect_folder
+from moss_speech.corpus.sources.audio_folder import AudioFolder
 from moss_speech.corpus.sources.human import collect_human
-from moss_speech.corpus.sources.manifests import Collected
-from moss_speech.params.corpus import Folder
+from moss_speech.corpus.sources.intake import Intake
+from moss_speech.corpus.sources.manifests import Item, Quarantined
+from moss_speech.params.sources import Folder, SplitShares
 from moss_speech.speech.voices.base import Manner
 from moss_speech.speech.voices.programs import Flite
 
@@ -28,11 +30,25 @@ def recordings(tmp_path: Path) -> Path:
     return folder
 
 
-def collect(folder: Path) -> Collected:
-    audio = folder.parent / "audio"
-    audio.mkdir(exist_ok=True)
-    terms = {"licence": "CC0", "consent": "said yes", "speaker": "ann", "split": "train"}
-    return collect_folder(Folder(path=folder.name, **terms), folder.parent, audio)
+class Found:
+    """What the reader of a folder finds, its audio imported below the folder's parent."""
+
+    def __init__(self, folder: Path, **changes: object) -> None:
+        audio = folder.parent / "audio"
+        audio.mkdir(exist_ok=True)
+        values = {"kind": "folder", "name": "my_voice", "path": folder.name, "licence": "CC0"}
+        values |= {"consent": "said yes", "split": "train", "import": True, "language": "en"}
+        values |= {"speaker": "ann"} | changes
+        source = Folder.model_validate({k: v for k, v in values.items() if v is not None})
+        shares = SplitShares(train=0.5, dev=0.25, test=0.25)
+        reader = AudioFolder(source, Intake(source, folder.parent, shares, audio))
+        found = list(reader.items())
+        self.items: list[Item] = [x for x in found if isinstance(x, Item)]
+        self.quarantined: list[Quarantined] = [x for x in found if isinstance(x, Quarantined)]
+        self.dialogues: list[Dialogue] = list(reader.dialogues())
+
+
+collect = Found
 
 
 def test_transcripts_come_from_text_files_and_table(recordings):
@@ -43,9 +59,7 @@ def test_transcripts_come_from_text_files_and_table(recordings):
         "my_voice-ask": "what color is grass",
         "my_voice-tell": "it is green",
     }
-    assert collected.source.licence == "CC0" and collected.source.consent == "said yes"
     assert {i.speaker for i in collected.items} == {"ann"}
-    assert not collected.source.redistribute
 
 
 def test_silence_around_the_speech_is_cut(recordings):
@@ -60,18 +74,46 @@ def test_silence_around_the_speech_is_cut(recordings):
         assert len(read_audio(recordings.parent / "audio" / item.file, HZ)) == item.n_samples
 
 
-def test_recordings_without_transcript_are_written_down(recordings):
+def test_recordings_without_transcript_are_left_to_cleaning(recordings):
+    (recordings / "ask.txt").write_text("what color is grass")
     items = {i.id: i for i in collect(recordings).items}
-    assert items["my_voice-tell"].text == "it is green"
-    assert items["my_voice-tell"].tags["transcript"] == "recognised"
+    words = {name: (i.text, i.tags["transcript"]) for name, i in items.items()}
+    assert words == {
+        "my_voice-ask": ("what color is grass", "given"),
+        "my_voice-tell": ("", "missing"),
+    }
 
 
-def test_damaged_file_goes_along_for_cleaning_to_reject(recordings):
+def test_audio_stays_where_it_is_unless_it_is_imported(recordings):
+    found = collect(recordings, **{"import": False})
+    assert [i.file for i in found.items] == [str(recordings / n) for n in ("ask.wav", "tell.flac")]
+    assert not list((recordings.parent / "audio").iterdir())
+    ask = found.items[0]
+    assert ask.n_samples == len(read_audio(recordings / "ask.wav", ask.sample_rate_hz))
+
+
+def test_speakers_are_named_by_folder_or_column_and_split_by_their_name(recordings):
+    for speaker in ("ann", "bob"):
+        (recordings / speaker).mkdir()
+    (recordings / "ask.wav").rename(recordings / "ann" / "ask.wav")
+    found = collect(recordings, speaker=None, speaker_folder=1, split="auto")
+    assert [i.speaker for i in found.items] == ["my_voice:ann"]
+    assert [(q.item, q.reason) for q in found.quarantined] == [("tell.flac", "speaker")]
+    (recordings / "metadata.jsonl").write_text(
+        json.dumps({"file": "tell.flac", "text": "it is green", "who": "bob"})
+    )
+    found = collect(recordings, speaker=None, speaker_column="who", split="auto")
+    assert [(i.speaker, i.text) for i in found.items] == [("my_voice:bob", "it is green")]
+    again = collect(recordings, speaker=None, speaker_column="who", split="auto")
+    assert found.items[0].voice_split == again.items[0].voice_split
+    assert found.items[0].voice_split == found.items[0].text_split
+
+
+def test_damaged_file_is_quarantined_and_the_rest_goes_through(recordings):
     (recordings / "broken.wav").write_bytes(b"RIFF but no more")
-    (recordings / "broken.txt").write_text("some words")
-    item = next(i for i in collect(recordings).items if i.id == "my_voice-broken")
-    assert item.n_samples == 1
-    assert (recordings.parent / "audio" / item.file).read_bytes() == b"RIFF but no more"
+    found = collect(recordings)
+    assert len(found.items) == 2
+    assert [(q.item, q.reason) for q in found.quarantined] == [("broken", "unreadable")]
 
 
 def test_dialogues_give_roles_and_typed_turns(recordings):
@@ -95,8 +137,8 @@ def test_dialogues_give_roles_and_typed_turns(recordings):
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("metadata.csv", "path,words\n", r"columns \['path', 'words'\], must have file,text"),
-        ("metadata.csv", "file,text\nno.wav,a\n", "names 'no.wav', which is not in the folder"),
+        ("metadata.csv", "path,words\na,b\n", "line 2 has path, words; must have file or file_na"),
+        ("metadata.csv", "file,text\nno.wav,a\n", "line 2 names 'no.wav', which is not in the fo"),
     ],
 )
 def test_wrong_tables_are_named(recordings, name, content, message):
@@ -111,10 +153,16 @@ ASK, TELL = {"role": "user", "audio": "ask.wav"}, {"role": "assistant", "text": 
 @pytest.mark.parametrize(
     ("turns", "message"),
     [
-        ([{**ASK, "audio": "x.wav"}, TELL], "turns.0.audio is 'x.wav', must be one of the 2 WAV"),
-        ([ASK, {**TELL, "audio": "x.wav"}], "turns.1.audio is 'x.wav', must be one of the 2 WAV"),
-        ([{**ASK, "audio": "../ask.wav"}, TELL], r"turns.0.audio is '../ask.wav', must be one"),
-        ([{**ASK, "txt": "a"}, TELL], "turns.0 .*key 'txt' must be one of role, text, audio"),
+        ([{**ASK, "audio": "x.wav"}, TELL], "turns.0.audio is 'x.wav', must be an audio file"),
+        ([ASK, {**TELL, "audio": "x.wav"}], "turns.1.audio is 'x.wav', must be an audio file"),
+        (
+            [{**ASK, "audio": "../ask.wav"}, TELL],
+            r"turns.0.audio names '../ask.wav', must be a path inside",
+        ),
+        (
+            [{**ASK, "txt": "a"}, TELL],
+            "turns.0 .*key 'txt' must be one of role, text, audio, speaker",
+        ),
         ([{"role": "user"}, TELL], "turns.0 has neither text nor audio, must have one or both"),
         ([ASK, {**TELL, "text": "?!"}], r"turns.1.text is '\?!', must hold at least one word"),
         ([ASK, ASK], "turns.1.role is 'user', must be 'assistant': the sides alternate"),
@@ -141,7 +189,7 @@ def test_wrong_dialogue_is_refused_by_file_line_and_value_before_any_audio_is_re
     [
         ('{"turns": [', "line 1 is not JSON"),
         ('{"turn": []}', "key 'turn' must be one of turns"),
-        ("[]", "line 1: .* is \\[\\]: Input should be"),
+        ("[]", "line 1 is a list, must be a JSON object"),
     ],
 )
 def test_line_that_is_no_dialogue_is_named(recordings, content, message):
@@ -172,7 +220,7 @@ def test_folder_of_typed_dialogues_and_recordings_in_folders_below_it(recordings
 
 
 def test_missing_or_empty_folder_is_named(tmp_path):
-    with pytest.raises(ValueError, match=r"nowhere holds no \.wav or \.flac file"):
+    with pytest.raises(ValueError, match="nowhere holds no audio file and no dialogues"):
         collect(tmp_path / "nowhere")
 
 

@@ -22,10 +22,12 @@ from moss_speech.corpus.items import Utterance, open_dialogues, open_utterances
 from moss_speech.corpus.sources.collect import collect_corpus
 from moss_speech.params.clean import Clean
 from moss_speech.params.corpus import Corpus, Embedded
+from moss_speech.params.sources import SplitShares
 from moss_speech.speech.voices.base import Manner
 from moss_speech.speech.voices.programs import Flite
 from moss_speech.storage import read_json, read_jsonl, tree_digest
 
+SHARES = SplitShares(train=0.9, dev=0.05, test=0.05)
 GOOD = Measured("a", 2.0, 1.5, -23.0, 0.0, bytes(64))
 
 
@@ -137,7 +139,9 @@ def collect(few: Embedded, root: Path, threads: int) -> None:
     """A real corpus of about 60 clips, some broken, at ROOT/data/corpus."""
     counts = {"renditions": 1, "held_out_renditions": 0, "wordings_read": 0}
     embedded = few.model_copy(update={"assistant": few.assistant.model_copy(update=counts)})
-    p = Corpus(threads=threads, embedded=embedded, human_test=False, folders=[])
+    p = Corpus(
+        threads=threads, embedded=embedded, human_test=False, split_shares=SHARES, sources=[]
+    )
     (root / "data" / "corpus").mkdir(parents=True)
     collect_corpus(p, 1, root / "data" / "corpus", Path("data/corpus"))
 

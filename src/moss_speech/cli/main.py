@@ -13,6 +13,7 @@ from moss_speech.cli import (
     bench,
     checkpoints,
     codec,
+    data,
     keys,
     package,
     plan,
@@ -26,8 +27,7 @@ from moss_speech.cli.options import Json, Model, Voice
 from moss_speech.settings import child_environment, settings, switch_off_telemetry
 
 app = typer.Typer(no_args_is_help=True, help="Train, judge, promote and serve speech models.")
-data_app = typer.Typer(no_args_is_help=True, help="Look at recordings before they are trained on.")
-app.add_typer(data_app, name="data")
+app.add_typer(data.app, name="data")
 app.add_typer(bench.app, name="bench")
 app.add_typer(keys.app, name="key")
 app.add_typer(reports.app, name="report")
@@ -43,27 +43,6 @@ app.add_typer(talk.app)
 @app.callback()
 def _start() -> None:
     switch_off_telemetry()
-
-
-@data_app.command("check")
-@plain_errors
-def data_check(path: Annotated[Path, typer.Argument(help="Folder of WAV or FLAC files")]) -> None:
-    """Say of every recording of a folder whether cleaning would keep it, and why not."""
-    from moss_speech.corpus.check import check_folder
-    from moss_speech.params.base import load_section
-    from moss_speech.params.clean import Clean
-
-    rules = load_section(settings().root / "params.yaml", "clean", Clean)
-    rejected = 0
-    for utterance, reject in check_folder(path, rules):
-        rejected += reject is not None
-        verdict = "kept" if reject is None else "rejected"
-        why = (
-            "" if reject is None else f": {reject.reason} {reject.value}, allowed {reject.allowed}"
-        )
-        typer.echo(f"{verdict}  {utterance.id}  {utterance.text!r}{why}")
-    if rejected:
-        raise typer.Exit(1)
 
 
 @app.command()

@@ -1,43 +1,167 @@
-"""Would these recordings survive cleaning? Checks a folder before it enters a corpus."""
+"""What lies at a path, before it enters a corpus: kind, hours, speakers, and what is wrong."""
 
+import re
 import tempfile
+from collections import Counter
 from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from moss_speech.corpus.clean.measure import measure
 from moss_speech.corpus.clean.verdicts import Reject, check_item
 from moss_speech.corpus.items import Utterance
-from moss_speech.corpus.sources.audio_folder import collect_folder
-from moss_speech.corpus.sources.manifests import Item
+from moss_speech.corpus.sources.detect import find_kind
+from moss_speech.corpus.sources.files import walk
+from moss_speech.corpus.sources.intake import Intake
+from moss_speech.corpus.sources.kinds import READERS, Reader
+from moss_speech.corpus.sources.manifests import Item, Quarantined
+from moss_speech.params.base import validate_section
 from moss_speech.params.clean import Clean
-from moss_speech.params.corpus import Folder
+from moss_speech.params.sources import OneSource, SplitShares
+
+EXAMPLES, LICENCE_LETTERS = 3, 100
+_LICENCES = re.compile(r"(licen[cs]e|copying|readme)([.-].*)?", re.IGNORECASE)
+_SHARES = SplitShares(train=0.9, dev=0.05, test=0.05)
+_UNNAMED = "unnamed"
 
 
-def check_folder(path: Path, p: Clean) -> Iterator[tuple[Utterance, Reject | None]]:
-    """Import a folder as the stage corpus does and apply the cheap rules of the stage clean.
+@dataclass
+class Problem:
+    """One way in which items are wrong."""
 
-    Recordings without a transcript are written down by the recogniser. Raises `ValueError` for
-    a folder, table or dialogue that could not be imported.
+    reason: str
+    count: int = 0
+    examples: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Survey:
+    """What was found at a path."""
+
+    path: str
+    kind: str
+    utterances: int = 0
+    dialogues: int = 0
+    seconds: float = 0.0
+    refused: str | None = None
+    """Why the stage corpus would not take this source at all."""
+    speakers: Counter[str] = field(default_factory=Counter)
+    languages: Counter[str] = field(default_factory=Counter)
+    splits: Counter[str] = field(default_factory=Counter)
+    transcripts: Counter[str] = field(default_factory=Counter)
+    formats: Counter[str] = field(default_factory=Counter)
+    licences: dict[str, str] = field(default_factory=dict)
+    """First words of the files that tell the licence."""
+    problems: dict[str, Problem] = field(default_factory=dict)
+
+    @property
+    def usable(self) -> bool:
+        """Whether a corpus could be made of it."""
+        return self.refused is None and self.utterances + self.dialogues > 0
+
+    def to_json(self) -> dict[str, Any]:
+        """All of it; of the speakers their number."""
+        values = vars(self) | {"problems": [asdict(p) for p in self.problems.values()]}
+        return values | {"speakers": len(self.speakers), "usable": self.usable}
+
+    def note(self, wrong: Quarantined) -> None:
+        """Count something that no utterance can be made of."""
+        problem = self.problems.setdefault(wrong.reason, Problem(wrong.reason))
+        problem.count += 1
+        if problem.count <= EXAMPLES:
+            problem.examples.append(f"{wrong.item}: {wrong.value}; must be {wrong.allowed}")
+
+    def add(self, item: Item) -> None:
+        """Count an utterance."""
+        self.utterances += 1
+        self.seconds += item.duration_s
+        self.speakers[item.speaker] += 1
+        self.languages[item.language or "unknown"] += 1
+        self.splits[item.voice_split] += 1
+        self.transcripts[item.tags["transcript"]] += 1
+
+
+def _open(path: Path, kind: str, audio: Path | None) -> tuple[Intake, Reader]:
+    """The reader of a source that declares nothing yet."""
+    values: dict[str, Any] = {"kind": kind, "name": "checked", "path": str(path.resolve())}
+    values |= {"undeclared": True}
+    if kind in ("folder", "lhotse", "shar", "tar", "huggingface", "dialogues"):
+        values["speaker"] = _UNNAMED
+    if kind == "dialogues":
+        values["assistant"] = _UNNAMED
+    source = validate_section({"source": values}, OneSource, "").source
+    intake = Intake(source, Path(), _SHARES, audio)
+    return intake, READERS[kind](source, intake)
+
+
+def survey(path: Path, kind: str | None = None) -> Survey:
+    """Look at every item of a source without copying or decoding audio.
+
+    Raises `ValueError` naming the path if nothing is there, or the kinds for one that is unknown.
     """
-    terms = {"licence": "unchecked", "consent": "unchecked", "speaker": "unchecked"}
-    folder = Folder(path=path.name, split="train", **terms)
+    kind = kind or find_kind(path)
+    if kind not in READERS:
+        raise ValueError(f"kind is {kind!r}, must be one of {', '.join(READERS)}")
+    found = Survey(str(path), kind, licences=_licences(path))
+    try:
+        intake, reader = _open(path, kind, None)
+        found.formats = intake.formats
+        for item in reader.items():
+            if isinstance(item, Item):
+                found.add(item)
+            else:
+                found.note(item)
+        found.dialogues = sum(1 for _ in reader.dialogues())
+    except ValueError as error:
+        found.refused = str(error)
+    return found
+
+
+def _licences(path: Path) -> dict[str, str]:
+    """What the LICENSE and README files in a folder and those right below it begin with."""
+    if not path.is_dir():
+        return {}
+    found = {}
+    for place, names in walk(path):
+        if len(place.relative_to(path).parts) > 1:
+            continue
+        for name in (n for n in names if _LICENCES.fullmatch(n)):
+            with (place / name).open("rb") as stream:
+                words = stream.read(4 * LICENCE_LETTERS).decode("utf-8", "replace").split()
+            where = (place / name).relative_to(path).as_posix()
+            found[where] = " ".join(words)[:LICENCE_LETTERS]
+    return found
+
+
+def check_items(
+    path: Path, p: Clean, kind: str | None = None
+) -> Iterator[tuple[str, str, Reject | None]]:
+    """Id, words and verdict of every item: the cheap rules of the stage clean, audio decoded."""
     with tempfile.TemporaryDirectory() as temporary:
-        audio = Path(temporary)
-        for item in collect_folder(folder, path.resolve().parent, audio).items:
-            utterance = _utterance(item, audio)
+        _, reader = _open(path, kind or find_kind(path), Path(temporary))
+        for item in reader.items():
+            if isinstance(item, Quarantined):
+                wrong = Reject(item.item, item.reason, item.value, item.allowed)
+                yield item.item, "", wrong
+                continue
+            utterance = _utterance(item, Path(temporary))
             measured = measure(item.id, utterance.audio, utterance.duration_s, p.clip_level)
-            yield utterance, check_item(utterance, measured, p)
+            yield item.id, item.text, check_item(utterance, measured, p)
 
 
 def _utterance(item: Item, audio: Path) -> Utterance:
     return Utterance(
         id=item.id,
         audio=audio / item.file,
-        duration_s=item.n_samples / item.sample_rate_hz,
+        duration_s=item.duration_s,
         text=item.text,
         speaker=item.speaker,
         role=item.role,
         voice_split=item.voice_split,
         text_split=item.text_split,
         tags=item.tags,
+        span=item.span,
+        channel=item.channel,
+        language=item.language,
     )

@@ -1,32 +1,74 @@
-"""Lhotse manifests in and out, so that equal content gives equal bytes.
+"""Lhotse manifests in and out, line by line, so that equal content gives equal bytes.
 
 Lhotse's own writer puts the time of writing into the gzip header.
 """
 
 import gzip
 import json
-from collections.abc import Iterable
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from lhotse import MonoCut, RecordingSet, SupervisionSet
+from lhotse import MonoCut, Recording, SupervisionSegment
 
-from moss_speech.storage import write_bytes
+from moss_speech.corpus.index import DiskIndex
+from moss_speech.storage import writing
+
+_LEVEL, _GZIP = 9, 31
+"""Of zlib: the smallest file, with the header and check sum of gzip (and no time in it)."""
+
+
+@contextmanager
+def manifest_writer(path: Path) -> Iterator[Callable[[Any], None]]:
+    """A function that adds a Lhotse object to gzipped JSON lines; the file is whole or absent."""
+    pack = zlib.compressobj(_LEVEL, zlib.DEFLATED, _GZIP)
+    with writing(path) as stream:
+
+        def write(item: Any) -> None:
+            row = json.dumps(item.to_dict(), ensure_ascii=False, sort_keys=True)
+            stream.write(pack.compress(f"{row}\n".encode()))
+
+        yield write
+        stream.write(pack.flush())
 
 
 def write_manifest(path: Path, items: Iterable[Any]) -> None:
     """Write Lhotse objects as gzipped JSON lines that Lhotse reads."""
-    rows = (json.dumps(item.to_dict(), ensure_ascii=False, sort_keys=True) for item in items)
-    content = "".join(f"{row}\n" for row in rows).encode()
-    write_bytes(path, gzip.compress(content, mtime=0))
+    with manifest_writer(path) as write:
+        for item in items:
+            write(item)
+
+
+def _lines(path: Path) -> Iterator[str]:
+    with gzip.open(path, "rt", encoding="utf-8") as lines:
+        yield from lines
+
+
+def stream_corpus_cuts(folder: Path) -> Iterator[MonoCut]:
+    """One cut for each supervision of a corpus folder, where it lies in its recording.
+
+    Needs little memory for any number of them.
+    """
+    recordings = DiskIndex()
+    for line in _lines(folder / "recordings.jsonl.gz"):
+        recordings.add(json.loads(line)["id"], line)
+    for line in _lines(folder / "supervisions.jsonl.gz"):
+        words = SupervisionSegment.from_dict(json.loads(line))
+        found = recordings.get(words.recording_id)
+        if found is None:
+            raise ValueError(
+                f"{folder}: supervision {words.id!r} is of recording {words.recording_id!r}, "
+                "which recordings.jsonl.gz does not hold"
+            )
+        recording = Recording.from_dict(json.loads(found))
+        start_s, words = words.start, words.with_offset(-words.start)
+        yield MonoCut(
+            words.id, start_s, words.duration, words.channel, [words], recording=recording
+        )
 
 
 def open_corpus_cuts(folder: Path) -> list[MonoCut]:
-    """One cut for each recording of a corpus folder, over its whole length, with its words."""
-    recordings = RecordingSet.from_jsonl(folder / "recordings.jsonl.gz")
-    supervisions = SupervisionSet.from_jsonl(folder / "supervisions.jsonl.gz")
-    words = {s.recording_id: s for s in supervisions}
-    return [
-        MonoCut(r.id, 0.0, r.duration, channel=0, supervisions=[words[r.id]], recording=r)
-        for r in recordings
-    ]
+    """The cuts of `stream_corpus_cuts` in memory."""
+    return list(stream_corpus_cuts(folder))

@@ -16,8 +16,7 @@ def voice_prompt(utterances: dict[str, Utterance], prompt_s: float) -> Utterance
 
 def rights_of(prompt: Utterance, sources: list[dict[str, Any]]) -> Rights:
     """Terms of the source that the prompt came from; of all sources where that is not known."""
-    maker = prompt.tags.get("synthesizer")
-    own = [source for source in sources if maker in source["counts"]] or sources
+    own = [source for source in sources if source["name"] == prompt.tags.get("source")] or sources
     return Rights(
         licence="; ".join(sorted({source["licence"] for source in own})),
         consent="; ".join(sorted({source["consent"] for source in own})),

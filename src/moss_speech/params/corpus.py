@@ -2,11 +2,14 @@
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from moss_speech.params.base import Params, Range, StageParams
+from moss_speech.params.sources import AnySource, SplitShares
 
 Category = Literal["color", "animal", "next", "count", "opposite"]
+OURS = ("embedded", "human", "synthesised")
+"""Names of sources that the platform makes itself."""
 
 
 class QuestionCounts(Params):
@@ -88,21 +91,20 @@ class Embedded(Params):
     """Deliberately broken items of each kind, for the cleaning to catch."""
 
 
-class Folder(Params):
-    """A folder of recordings; its licence and consent travel to the model's card."""
-
-    path: str
-    licence: str = Field(min_length=1)
-    consent: str = Field(min_length=1)
-    """Who agreed to what, such as `speaker agreed to training on 2026-03-01`."""
-    speaker: str = Field(min_length=1)
-    split: Literal["train", "dev", "test"]
-
-
 class Corpus(StageParams):
     """The stage corpus: what it is made of."""
 
     embedded: Embedded | None
     human_test: bool
     """Real human clips of the apt package pocketsphinx-testdata, if installed; never training."""
-    folders: list[Folder]
+    split_shares: SplitShares
+    """Of sources that are split by speaker."""
+    sources: list[AnySource]
+
+    @field_validator("sources")
+    @classmethod
+    def _names_differ(cls, sources: list[AnySource]) -> list[AnySource]:
+        names = [source.name for source in sources]
+        if twice := next((n for n in names if names.count(n) > 1 or n in OURS), None):
+            raise ValueError(f"the name {twice!r} is taken, must differ from the others and {OURS}")
+        return sources

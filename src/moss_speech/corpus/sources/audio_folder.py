@@ -1,130 +1,112 @@
-"""A folder of one's own recordings: WAV or FLAC, with transcripts, perhaps with dialogues.
+"""A folder of one's own recordings, with or without transcripts, perhaps with dialogues.
 
-Files are named by their path inside the folder. `NAME.txt` beside `NAME.wav`, or `metadata.csv`
-with the columns `file,text`, gives the words; what has neither is written down by the cleaning
-recogniser. `dialogues.jsonl` says which recordings answer which (`dialogue_rows`).
-Pauses before and after the speech are cut. Shapes: S samples.
+Files are named by their path inside the folder. `NAME.txt` beside `NAME.wav`, or a table
+(`metadata`), gives the words; what has neither is written down by cleaning. `dialogues.jsonl` says
+which recordings answer which (`dialogue_rows`).
 """
 
-import csv
-import re
-import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
-from moss_speech.audio import LISTENING, SPEAKING, Samples, read_audio, resample, write_audio
-from moss_speech.corpus.items import Dialogue, Role, Turn
-from moss_speech.corpus.sources.dialogue_rows import DialogueRow, read_dialogue_rows
-from moss_speech.corpus.sources.manifests import Collected, Item, Source
-from moss_speech.params.corpus import Folder
-from moss_speech.speech.recognisers import Whisper
-from moss_speech.speech.text import normalise
-from moss_speech.speech.vad import speech_spans
+from moss_speech.corpus.items import Dialogue, Role, Split
+from moss_speech.corpus.sources.dialogue_rows import (
+    ROLES,
+    DialogueRow,
+    dialogue_of,
+    read_dialogue_rows,
+)
+from moss_speech.corpus.sources.files import audio_files
+from moss_speech.corpus.sources.intake import Facts, Intake
+from moss_speech.corpus.sources.manifests import Item, Quarantined
+from moss_speech.corpus.sources.metadata import read_metadata, words_of
+from moss_speech.corpus.sources.tables import read_text
+from moss_speech.params.sources import Folder
 
-ENDINGS = (".wav", ".flac")
-PAUSE_S = 0.15
-"""What is left of the silence before and after the speech."""
-ROLES: dict[str, Role] = {"user": "question", "assistant": "answer"}
 
+class AudioFolder:
+    """Reads a folder: tables and dialogues at once, recordings when they are asked for.
 
-def collect_folder(folder: Folder, root: Path, audio: Path) -> Collected:
-    """Copy a folder's recordings into `audio`; damaged files go along for cleaning to reject.
-
-    Raises `ValueError` naming the folder if it is missing or holds neither WAV, FLAC nor
-    dialogues, or the row of dialogues.jsonl or metadata.csv that is wrong, before audio is read.
+    Raises `ValueError` naming the folder if it is missing or holds neither recordings nor
+    dialogues, or the row of a table that is wrong, before audio is read.
     """
-    path = root / folder.path
-    found = sorted(p for p in path.rglob("*") if p.suffix.lower() in ENDINGS)
-    files = {p.relative_to(path).as_posix(): p for p in found}
-    rows = read_dialogue_rows(path / "dialogues.jsonl", files.keys())
-    if not files and not rows:
-        raise ValueError(f"folder {path} holds no {' or '.join(ENDINGS)} file")
-    roles = {t.audio: ROLES[t.role] for row in rows for t in row.turns if t.audio is not None}
-    texts = _transcripts(path, files)
-    items = {
-        name: _import(name, file, texts.get(name), roles.get(name, "recording"), folder, audio)
-        for name, file in files.items()
-    }
-    first_id = f"{_slug(path.name)}-"
-    dialogues = [_dialogue(f"{first_id}{n:03d}", r, items, folder) for n, r in enumerate(rows)]
-    source = Source(path.name, folder.licence, folder.consent, False, {"files": len(items)})
-    return Collected(source, list(items.values()), dialogues)
 
+    def __init__(self, source: Folder, intake: Intake) -> None:
+        self._source, self._intake, self._path = source, intake, intake.path
+        self._rows = read_metadata(self._path)
+        self._talks = list(read_dialogue_rows(self._path / "dialogues.jsonl"))
+        if not self._talks and next(audio_files(self._path), None) is None:
+            raise ValueError(f"folder {self._path} holds no audio file and no dialogues.jsonl")
+        self._parts: dict[str, tuple[Role, Split]] = {}
+        for row in self._talks:
+            split = self._split(row)
+            for name, turn in row.recorded:
+                self._parts.setdefault(name, (ROLES[turn.role], split))
+        self._taken: dict[str, tuple[str, str]] = {}
 
-def _slug(name: str) -> str:
-    return re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
+    def items(self) -> Iterator[Item | Quarantined]:
+        """Every recording, in the order of their names."""
+        for found in audio_files(self._path):
+            if isinstance(found, Quarantined):
+                yield found
+                continue
+            name = found.relative_to(self._path).as_posix()
+            item = self._item(name, found)
+            if isinstance(item, Item) and name in self._parts:
+                self._taken[name] = item.id, item.text
+            yield item
 
+    def dialogues(self) -> Iterator[Dialogue]:
+        """Every dialogue; a turn whose recording was quarantined keeps its text, if it has one."""
+        for number, row in enumerate(self._talks):
+            item_id = f"{self._source.name}-{number:03d}"
+            yield dialogue_of(item_id, row, self._split(row), self._taken.get)
 
-def _transcripts(path: Path, files: dict[str, Path]) -> dict[str, str]:
-    texts: dict[str, str] = {}
-    table = path / "metadata.csv"
-    if table.is_file():
-        with table.open(newline="", encoding="utf-8") as stream:
-            rows = csv.DictReader(stream)
-            if not {"file", "text"} <= set(rows.fieldnames or ()):
-                raise ValueError(f"{table} has the columns {rows.fieldnames}, must have file,text")
-            texts = {row["file"]: row["text"] or "" for row in rows}
-        if unknown := sorted(texts.keys() - files.keys()):
-            raise ValueError(f"{table} names {unknown[0]!r}, which is not in the folder")
-    for name, file in files.items():
+    def _item(self, name: str, file: Path) -> Item | Quarantined:
+        speaker = self._speaker(name)
+        if speaker is None:
+            allowed = "a folder, or a row of metadata, that names the speaker"
+            return Quarantined(name, "speaker", "none", allowed)
+        try:
+            words = self._words(name, file)
+        except ValueError as error:
+            return Quarantined(name, "transcript", str(error), "UTF-8 text")
+        split = self._intake.split(speaker)
+        role, text_split = self._parts.get(name, ("recording", split))
+        is_answer = role == "answer" and self._source.split == "auto"
+        facts = Facts(
+            name=name.removesuffix(file.suffix),
+            text=words,
+            speaker=speaker,
+            voice_split="train" if is_answer else split,
+            text_split=text_split,
+            language=self._source.language,
+            role=role,
+        )
+        return self._intake.file(facts, file)
+
+    def _words(self, name: str, file: Path) -> str | None:
         if (beside := file.with_suffix(".txt")).is_file():
-            texts[name] = beside.read_text(encoding="utf-8")
-    return texts
+            return read_text(beside)
+        return words_of(self._rows[name]) if name in self._rows else None
 
+    def _speaker(self, name: str) -> str | None:
+        """As declared, or by the folder or the row that the source names."""
+        source, folders = self._source, Path(name).parts[:-1]
+        if source.speaker is not None:
+            return source.speaker
+        if source.speaker_folder is not None:
+            found = folders[source.speaker_folder - 1 : source.speaker_folder]
+            return self._intake.speaker(found[0]) if found else None
+        row = self._rows.get(name)
+        named = None if row is None else row.text(str(source.speaker_column))
+        return self._intake.speaker(named.strip()) if named and named.strip() else None
 
-def _import(
-    name: str, file: Path, text: str | None, role: Role, folder: Folder, audio: Path
-) -> Item:
-    item_id = f"{_slug(Path(folder.path).name)}-{_slug(name.removesuffix(file.suffix))}"
-    target = audio / f"{item_id}{file.suffix.lower()}"
-    tags = {"transcript": "given", "synthesizer": "person"}
-    n_samples = 1
-    try:
-        samples_S = _trimmed(read_audio(file, SPEAKING.sample_rate_hz))
-    except ValueError:
-        shutil.copyfile(file, target)
-    else:
-        target = target.with_suffix(".flac")
-        write_audio(target, samples_S, SPEAKING.sample_rate_hz)
-        n_samples = len(samples_S)
-        if text is None:
-            text, tags["transcript"] = _written_down(samples_S), "recognised"
-    return Item(
-        id=item_id,
-        file=target.name,
-        n_samples=n_samples,
-        sample_rate_hz=SPEAKING.sample_rate_hz,
-        text=normalise(text or ""),
-        speaker=folder.speaker,
-        role=role,
-        voice_split=folder.split,
-        text_split=folder.split,
-        tags=tags,
-    )
+    def _split(self, row: DialogueRow) -> Split:
+        """That of whoever is heard first; typed dialogues are split by their words.
 
-
-def _listening(samples_S: Samples) -> Samples:
-    return resample(samples_S, SPEAKING.sample_rate_hz, LISTENING.sample_rate_hz)
-
-
-def _trimmed(samples_S: Samples) -> Samples:
-    """Without long pauses at both ends; unchanged where no speech is found."""
-    spans = speech_spans(_listening(samples_S))
-    if not spans:
-        return samples_S
-    rate_hz = SPEAKING.sample_rate_hz
-    first = max(0, int((spans[0].start_s - PAUSE_S) * rate_hz))
-    return samples_S[first : int((spans[-1].end_s + PAUSE_S) * rate_hz)]
-
-
-def _written_down(samples_S: Samples) -> str:
-    return Whisper("whisper-tiny.en").transcribe([_listening(samples_S)])[0]
-
-
-def _dialogue(item_id: str, row: DialogueRow, items: dict[str, Item], folder: Folder) -> Dialogue:
-    said = []
-    for turn in row.turns:
-        spoken = [items[turn.audio]] if turn.audio is not None else []
-        text = spoken[0].text if turn.text is None else normalise(turn.text)
-        said.append(Turn(turn.role, text, tuple(item.id for item in spoken)))
-    tags = {"fact": item_id, "wording": "0", "category": "recording", "taught": "speech"}
-    return Dialogue(item_id, folder.split, tuple(said), tags)
+        The assistant speaks in all splits: its voice is one of training.
+        """
+        for name, _ in row.recorded:
+            if (speaker := self._speaker(name)) is not None:
+                return self._intake.split(speaker)
+        return self._intake.split(row.typed)

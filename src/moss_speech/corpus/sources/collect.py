@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from moss_speech.audio import SPEAKING
-from moss_speech.corpus.sources.audio_folder import collect_folder
 from moss_speech.corpus.sources.embedded import plan_embedded
 from moss_speech.corpus.sources.human import collect_human
+from moss_speech.corpus.sources.kinds import open_source
 from moss_speech.corpus.sources.manifests import Collected, Item, Source, count_by, write_corpus
 from moss_speech.corpus.sources.render import Spoken, render
 from moss_speech.params.corpus import Corpus, Embedded
@@ -13,19 +13,28 @@ from moss_speech.settings import settings
 
 
 def collect_corpus(p: Corpus, seed: int, out: Path, final: Path) -> dict[str, float]:
-    """Fill the fresh folder `out` that will become `final`; returns counts by source."""
-    (out / "audio").mkdir()
-    folders = [collect_folder(f, settings().root, out / "audio") for f in p.folders]
-    collected: list[Collected] = []  # folders are read first: a wrong one must not wait for voices
+    """Fill the fresh folder `out` that will become `final`; returns counts by source.
+
+    Raises `ValueError` for a source that cannot be read, or if nothing was brought at all.
+    """
+    audio = out / "audio"
+    audio.mkdir()
+    # sources are opened first: a wrong one must not wait for voices
+    own = [open_source(source, settings().root, p.split_shares, audio) for source in p.sources]
+    collected: list[Collected] = []
     if p.embedded is not None:
-        collected.append(_embedded(p.embedded, seed, out / "audio", p.threads))
+        collected.append(_embedded(p.embedded, seed, audio, p.threads))
     if p.human_test:
-        collected.append(collect_human(out / "audio"))
-    collected += folders
-    if not any(part.items for part in collected):
-        raise ValueError("the corpus is empty: params name no source that holds audio")
-    write_corpus(out, final, collected)
-    return {f"items/{part.source.name}": len(part.items) for part in collected}
+        collected.append(collect_human(audio))
+    sources = write_corpus(out, final, [*collected, *own])
+    counts: dict[str, float] = {
+        f"items/{source.name}": sum(source.counts.values()) for source in sources
+    }
+    if not any(counts.values()):
+        quarantined = [s for s in sources if s.quarantined]
+        why = f"; quarantined: {quarantined[0].quarantined}" if quarantined else ""
+        raise ValueError(f"the corpus is empty: params name no source that holds audio{why}")
+    return counts
 
 
 def _item(spoken: Spoken) -> Item:
@@ -54,5 +63,6 @@ def _embedded(p: Embedded, seed: int, audio: Path, processes: int) -> Collected:
         consent="no person was recorded for it",
         redistribute=True,
         counts=count_by(items, "synthesizer"),
+        kind="embedded",
     )
     return Collected(source, items, plan.dialogues)

@@ -23,7 +23,9 @@ _LINE = re.compile(r"<s>(?P<text>.*)</s>\s*\((?P<name>[^)]+)\)")
 
 def collect_human(audio: Path, folder: Path = FOLDER) -> Collected:
     """The packaged human clips, or none (said aloud) if the package is not installed."""
-    source = Source("human", f"BSD, apt package {PACKAGE}", "as published by CMU", False)
+    source = Source(
+        "human", f"BSD, apt package {PACKAGE}", "as published by CMU", False, kind="human"
+    )
     if not folder.is_dir():
         print(f"no human test clips: apt-get install {PACKAGE}", flush=True)
         return Collected(source, [], [])

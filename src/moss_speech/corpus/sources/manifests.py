@@ -1,25 +1,35 @@
-"""A corpus folder's manifests: Lhotse recordings and supervisions, dialogues, sources."""
+"""A corpus folder's manifests: recordings and supervisions, dialogues, sources, quarantine.
 
-from dataclasses import asdict, dataclass, field
+Everything is written as it comes: memory does not grow with the number of items.
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from lhotse import Recording, SupervisionSegment
 from lhotse.audio import AudioSource
 
+from moss_speech.audio import Span
+from moss_speech.corpus.index import DiskIndex
 from moss_speech.corpus.items import Dialogue, Role, Split
-from moss_speech.corpus.manifests import write_manifest
-from moss_speech.storage import write_json, write_jsonl
+from moss_speech.corpus.manifests import manifest_writer
+from moss_speech.settings import settings
+from moss_speech.storage import jsonl_writer, write_json
 
 
 @dataclass(frozen=True)
 class Item:
-    """One audio file of a corpus and what is known about it."""
+    """One utterance of a corpus and what is known about it."""
 
     id: str
     file: str
-    """Its name in the folder audio/."""
+    """Of the recording: its name in the folder audio/, or an absolute path."""
     n_samples: int
+    """Of the recording."""
     sample_rate_hz: int
     text: str
     speaker: str
@@ -27,6 +37,30 @@ class Item:
     voice_split: Split
     text_split: Split
     tags: dict[str, str]
+    recording: str = ""
+    """Id of the recording; empty: the utterance's own."""
+    span: Span | None = None
+    """Where in the recording; None: all of it."""
+    channel: int = 0
+    channels: int = 1
+    """Of the recording."""
+    language: str = "en"
+
+    @property
+    def duration_s(self) -> float:
+        """Of the utterance."""
+        return self.n_samples / self.sample_rate_hz if self.span is None else self.span.duration_s
+
+
+@dataclass(frozen=True)
+class Quarantined:
+    """Something of a source that no utterance can be made of, and why."""
+
+    item: str
+    """A file, member or row."""
+    reason: str
+    value: str
+    allowed: str
 
 
 @dataclass(frozen=True)
@@ -38,15 +72,20 @@ class Source:
     consent: str
     redistribute: bool
     counts: dict[str, int] = field(default_factory=dict)
+    """Utterances by kind; counted as `items` when they are written, if empty."""
+    kind: str = "made"
+    undeclared: bool = False
+    quarantined: dict[str, int] = field(default_factory=dict)
+    """Counted when they are written, by reason."""
 
 
 @dataclass(frozen=True)
 class Collected:
-    """What one source brought: its audio files lie in the corpus folder already."""
+    """What one source brings; dialogues are asked for after the items."""
 
     source: Source
-    items: list[Item]
-    dialogues: list[Dialogue]
+    items: Iterable[Item | Quarantined]
+    dialogues: Iterable[Dialogue]
 
 
 def count_by(items: list[Item], name: str) -> dict[str, int]:
@@ -55,43 +94,87 @@ def count_by(items: list[Item], name: str) -> dict[str, int]:
     return {value: values.count(value) for value in sorted(set(values))}
 
 
+def stored_path(file: Path, root: Path) -> str:
+    """How manifests name a file: relative to the project root if it is below it."""
+    return (file.relative_to(root) if file.is_relative_to(root) else file).as_posix()
+
+
 def _recording(item: Item, folder: Path) -> Recording:
-    path = (folder / "audio" / item.file).as_posix()
-    source = AudioSource(type="file", channels=[0], source=path)
+    channels = list(range(item.channels))
+    path = stored_path(folder / "audio" / item.file, settings().root)
+    source = AudioSource(type="file", channels=channels, source=path)
     duration_s = item.n_samples / item.sample_rate_hz
-    return Recording(item.id, [source], item.sample_rate_hz, item.n_samples, duration_s)
+    name = item.recording or item.id
+    return Recording(name, [source], item.sample_rate_hz, item.n_samples, duration_s)
 
 
-def _supervision(item: Item) -> SupervisionSegment:
+def _supervision(item: Item, source: str) -> SupervisionSegment:
     custom: dict[str, Any] = {
         **item.tags,
         "role": item.role,
         "voice_split": item.voice_split,
         "text_split": item.text_split,
+        "source": source,
     }
     return SupervisionSegment(
         id=item.id,
-        recording_id=item.id,
-        start=0.0,
-        duration=item.n_samples / item.sample_rate_hz,
+        recording_id=item.recording or item.id,
+        start=0.0 if item.span is None else item.span.start_s,
+        duration=item.duration_s,
+        channel=item.channel,
         text=item.text,
-        language="en",
+        language=item.language,
         speaker=item.speaker,
         custom=custom,
     )
 
 
-def write_corpus(out: Path, final: Path, collected: list[Collected]) -> None:
-    """Write the manifests into `out`; they name audio below `final`, relative to the root.
+class _Writer:
+    """The open manifests of a corpus folder."""
 
-    Raises `ValueError` if two sources bring the same id.
+    def __init__(self, out: Path, final: Path, opened: ExitStack) -> None:
+        self._final = final
+        self._recordings = opened.enter_context(manifest_writer(out / "recordings.jsonl.gz"))
+        self._supervisions = opened.enter_context(manifest_writer(out / "supervisions.jsonl.gz"))
+        self._dialogues = opened.enter_context(jsonl_writer(out / "dialogues.jsonl"))
+        self._quarantine = opened.enter_context(jsonl_writer(out / "quarantine.jsonl"))
+        self._ids, self._files = DiskIndex(), DiskIndex()
+
+    def write(self, part: Collected) -> Source:
+        """Write what a source brings; returns it with its counts."""
+        kept, reasons = 0, Counter[str]()
+        for found in part.items:
+            wrong = self._item(found, part.source.name) if isinstance(found, Item) else found
+            if wrong is None:
+                kept += 1
+            else:
+                reasons[wrong.reason] += 1
+                self._quarantine({"source": part.source.name, **asdict(wrong)})
+        for dialogue in part.dialogues:
+            self._dialogues(dialogue.to_json())
+        counts = part.source.counts or {"items": kept}
+        return replace(part.source, counts=counts, quarantined=dict(sorted(reasons.items())))
+
+    def _item(self, item: Item, source: str) -> Quarantined | None:
+        name = item.recording or item.id
+        is_new = self._files.add(name, item.file)
+        if not is_new and self._files.get(name) != item.file:
+            return Quarantined(item.file, "duplicate id", name, "a recording id of its own")
+        if not self._ids.add(item.id):
+            return Quarantined(item.file, "duplicate id", item.id, "an id of its own")
+        if is_new:
+            self._recordings(_recording(item, self._final))
+        self._supervisions(_supervision(item, source))
+        return None
+
+
+def write_corpus(out: Path, final: Path, collected: Iterable[Collected]) -> list[Source]:
+    """Write the manifests into `out`, which will be `final`; returns the sources with counts.
+
+    What has an id that came before is quarantined.
     """
-    items = [item for part in collected for item in part.items]
-    ids = [item.id for item in items]
-    if len(set(ids)) != len(ids):
-        twice = next(i for i in ids if ids.count(i) > 1)
-        raise ValueError(f"corpus id {twice!r} occurs {ids.count(twice)} times, must be unique")
-    write_manifest(out / "recordings.jsonl.gz", (_recording(i, final) for i in items))
-    write_manifest(out / "supervisions.jsonl.gz", (_supervision(i) for i in items))
-    write_jsonl(out / "dialogues.jsonl", [d.to_json() for c in collected for d in c.dialogues])
-    write_json(out / "sources.json", [asdict(c.source) for c in collected])
+    with ExitStack() as opened:
+        writer = _Writer(out, final, opened)
+        sources = [writer.write(part) for part in collected]
+    write_json(out / "sources.json", [asdict(source) for source in sources])
+    return sources

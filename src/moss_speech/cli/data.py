@@ -1,0 +1,88 @@
+"""Commands on recordings before they are trained on."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from moss_speech.cli.errors import plain_errors
+from moss_speech.cli.options import Json
+from moss_speech.settings import settings
+
+if TYPE_CHECKING:
+    from moss_speech.corpus.check import Survey
+
+app = typer.Typer(no_args_is_help=True, help="Look at recordings before they are trained on.")
+
+
+@app.callback()
+def _group() -> None:
+    """Keep `data check` a command of a group."""
+
+
+@app.command()
+@plain_errors
+def check(
+    path: Annotated[Path, typer.Argument(help="A folder or file of recordings or dialogues")],
+    kind: Annotated[str | None, typer.Option(help="Its kind, if looking finds another")] = None,
+    items: Annotated[
+        bool, typer.Option("--items", help="Decode every item: would cleaning keep it?")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Say what a source is, what is wrong with it, hours, speakers, languages, licences."""
+    from moss_speech.corpus.check import survey
+
+    if items:
+        _check_items(path, kind)
+        return
+    found = survey(path, kind)
+    if as_json:
+        typer.echo(json.dumps(found.to_json()))
+    else:
+        for line in _lines(found):
+            typer.echo(line)
+    if not found.usable:
+        raise typer.Exit(1)
+
+
+def _check_items(path: Path, kind: str | None) -> None:
+    from moss_speech.corpus.check import check_items
+    from moss_speech.params.base import load_section
+    from moss_speech.params.clean import Clean
+
+    rules = load_section(settings().root / "params.yaml", "clean", Clean)
+    kept = 0
+    for name, words, reject in check_items(path, rules, kind):
+        kept += reject is None
+        why = f"{reject.reason} {reject.value}, allowed {reject.allowed}" if reject else ""
+        typer.echo(
+            f"{'rejected' if reject else 'kept'}  {name}  {words!r}{': ' if why else ''}{why}"
+        )
+    if not kept:
+        raise typer.Exit(1)
+
+
+def _lines(found: "Survey") -> list[str]:
+    def listed(counts: dict[str, int]) -> str:
+        return ", ".join(f"{name} {count}" for name, count in counts.items()) or "none"
+
+    lines = [
+        f"{found.path}: {found.kind}, {found.utterances} utterances, "
+        f"{found.seconds / 3600:.2f} hours, {found.dialogues} dialogues",
+        f"speakers     {len(found.speakers)}",
+        f"languages    {listed(found.languages)}",
+        f"splits       {listed(found.splits)}",
+        f"formats      {listed(found.formats)}",
+        f"transcripts  {listed(found.transcripts)}",
+    ]
+    lines += [f"licence?     {name}: {words}" for name, words in found.licences.items()]
+    if not found.licences:
+        lines.append("licence?     no LICENSE or README file: ask whoever made it")
+    for problem in found.problems.values():
+        lines.append(f"wrong        {problem.reason}: {problem.count} items")
+        lines += [f"             {example}" for example in problem.examples]
+    if found.refused is not None:
+        lines.append(f"refused      {found.refused}")
+    return lines

@@ -1,0 +1,30 @@
+"""Audio files of a folder, in a fixed order, one folder at a time; links to folders stay shut."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from moss_speech.corpus.sources.intake import FORMATS
+from moss_speech.corpus.sources.manifests import Quarantined
+
+FOREIGN = ("wma", "amr", "webm", "mp4", "raw", "pcm", "sph", "caf", "au", "aac3", "ac3", "dsf")
+"""Endings of audio that is not read."""
+
+
+def walk(folder: Path) -> Iterator[tuple[Path, list[str]]]:
+    """Each folder below a folder with the sorted names of its files; hidden ones are left out."""
+    for place, folders, files in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        yield Path(place), sorted(name for name in files if not name.startswith("."))
+
+
+def audio_files(folder: Path) -> Iterator[Path | Quarantined]:
+    """Every audio file below a folder; one of a foreign format is quarantined."""
+    for place, names in walk(folder):
+        for name in names:
+            ending = name.rpartition(".")[2].lower()
+            if ending in FORMATS:
+                yield place / name
+            elif ending in FOREIGN:
+                where = (place / name).relative_to(folder).as_posix()
+                yield Quarantined(where, "format", f".{ending}", ", ".join(FORMATS))
