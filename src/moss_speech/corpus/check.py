@@ -13,8 +13,8 @@ from moss_speech.corpus.clean.verdicts import Reject, check_item
 from moss_speech.corpus.items import Utterance
 from moss_speech.corpus.sources.detect import find_kind
 from moss_speech.corpus.sources.files import walk
-from moss_speech.corpus.sources.intake import Intake
-from moss_speech.corpus.sources.kinds import READERS, Reader
+from moss_speech.corpus.sources.intake import Intake, Opened
+from moss_speech.corpus.sources.kinds import READERS
 from moss_speech.corpus.sources.manifests import Item, Quarantined
 from moss_speech.params.base import validate_section
 from moss_speech.params.clean import Clean
@@ -82,7 +82,7 @@ class Survey:
         self.transcripts[item.tags["transcript"]] += 1
 
 
-def _open(path: Path, kind: str, audio: Path | None) -> tuple[Intake, Reader]:
+def _open(path: Path, kind: str, audio: Path | None) -> tuple[Intake, Opened]:
     """The reader of a source that declares nothing yet."""
     values: dict[str, Any] = {"kind": kind, "name": "checked", "path": str(path.resolve())}
     values |= {"undeclared": True}
@@ -105,14 +105,14 @@ def survey(path: Path, kind: str | None = None) -> Survey:
         raise ValueError(f"kind is {kind!r}, must be one of {', '.join(READERS)}")
     found = Survey(str(path), kind, licences=_licences(path))
     try:
-        intake, reader = _open(path, kind, None)
+        intake, opened = _open(path, kind, None)
         found.formats = intake.formats
-        for item in reader.items():
+        for item in opened.items:
             if isinstance(item, Item):
                 found.add(item)
             else:
                 found.note(item)
-        found.dialogues = sum(1 for _ in reader.dialogues())
+        found.dialogues = sum(1 for _ in opened.dialogues)
     except ValueError as error:
         found.refused = str(error)
     return found
@@ -139,8 +139,8 @@ def check_items(
 ) -> Iterator[tuple[str, str, Reject | None]]:
     """Id, words and verdict of every item: the cheap rules of the stage clean, audio decoded."""
     with tempfile.TemporaryDirectory() as temporary:
-        _, reader = _open(path, kind or find_kind(path), Path(temporary))
-        for item in reader.items():
+        _, opened = _open(path, kind or find_kind(path), Path(temporary))
+        for item in opened.items:
             if isinstance(item, Quarantined):
                 wrong = Reject(item.item, item.reason, item.value, item.allowed)
                 yield item.item, "", wrong

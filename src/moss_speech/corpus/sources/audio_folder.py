@@ -16,11 +16,17 @@ from moss_speech.corpus.sources.dialogue_rows import (
     read_dialogue_rows,
 )
 from moss_speech.corpus.sources.files import audio_files
-from moss_speech.corpus.sources.intake import Facts, Intake
+from moss_speech.corpus.sources.intake import Facts, Intake, Opened
 from moss_speech.corpus.sources.manifests import Item, Quarantined
 from moss_speech.corpus.sources.metadata import read_metadata, words_of
 from moss_speech.corpus.sources.tables import read_text
 from moss_speech.params.sources import Folder
+
+
+def open_folder(source: Folder, intake: Intake) -> Opened:
+    """A folder of recordings; raises what `AudioFolder` raises."""
+    folder = AudioFolder(source, intake)
+    return Opened(folder.items(), folder.dialogues())
 
 
 class AudioFolder:

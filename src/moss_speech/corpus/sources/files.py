@@ -1,14 +1,18 @@
 """Audio files of a folder, in a fixed order, one folder at a time; links to folders stay shut."""
 
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
+from moss_speech.corpus.items import Split
 from moss_speech.corpus.sources.intake import FORMATS
 from moss_speech.corpus.sources.manifests import Quarantined
 
-FOREIGN = ("wma", "amr", "webm", "mp4", "raw", "pcm", "sph", "caf", "au", "aac3", "ac3", "dsf")
+FOREIGN = ("wma", "amr", "webm", "mp4", "raw", "pcm", "sph", "caf", "au", "ac3", "dsf")
 """Endings of audio that is not read."""
+_SPLIT = re.compile(r"(?:^|[^a-z])(train|dev|valid|validation|test)(?:[^a-z]|$)")
 
 
 def walk(folder: Path) -> Iterator[tuple[Path, list[str]]]:
@@ -28,3 +32,17 @@ def audio_files(folder: Path) -> Iterator[Path | Quarantined]:
             elif ending in FOREIGN:
                 where = (place / name).relative_to(folder).as_posix()
                 yield Quarantined(where, "format", f".{ending}", ", ".join(FORMATS))
+
+
+def split_named(name: str) -> Split | None:
+    """The split that a name tells, such as train-clean-100 or dev.tsv; None: it tells none."""
+    found = _SPLIT.search(name.lower())
+    if found is None:
+        return None
+    return "dev" if found[1] in ("dev", "valid", "validation") else cast(Split, found[1])
+
+
+def split_of_file(file: Path, base: Path) -> Split | None:
+    """The split that a file's name tells, else the nearest folder below `base` that tells one."""
+    parts = (file.name,) if file == base else file.relative_to(base).parts
+    return next((split for part in reversed(parts) if (split := split_named(part))), None)

@@ -10,6 +10,7 @@ import io
 import re
 import unicodedata
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -24,7 +25,7 @@ from moss_speech.audio import (
     resample,
     write_audio,
 )
-from moss_speech.corpus.items import Role, Split
+from moss_speech.corpus.items import Dialogue, Role, Split
 from moss_speech.corpus.sources.manifests import Item, Quarantined
 from moss_speech.params.sources import Declared, SplitShares
 from moss_speech.speech.text import normalise
@@ -56,6 +57,14 @@ class Facts:
     """Name of the recording within the source, if several utterances share it."""
     span: Span | None = None
     channel: int = 0
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A source that is there and of the layout of its kind, to be read once, items first."""
+
+    items: Iterable[Item | Quarantined]
+    dialogues: Iterable[Dialogue] = ()
 
 
 class _UnfitError(Exception):
@@ -94,10 +103,11 @@ class Intake:
     def __init__(
         self, source: Declared, root: Path, shares: SplitShares, audio: Path | None
     ) -> None:
-        self.source, self.shares = source, shares
+        self.source, self.root = source, root
         self.path = root / source.path
         self.formats: Counter[str] = Counter()
-        self._audio = audio
+        self._audio, self._shares = audio, shares
+        self._known: tuple[Path, Heading] | None = None
 
     def speaker(self, name: str) -> str:
         """A speaker that the source names, told apart from those of other sources."""
@@ -107,7 +117,7 @@ class Intake:
         """As declared; else the source's own; else by speaker."""
         if self.source.split != "auto":
             return self.source.split
-        return own or split_of(speaker, self.shares)
+        return own or split_of(speaker, self._shares)
 
     def language(self, named: str | None) -> str:
         """ISO 639 code of what a source names, such as `zh-CN`; else the declared one."""
@@ -130,7 +140,7 @@ class Intake:
         try:
             text, transcript = self._words(facts.text)
             _check_name("speaker", facts.speaker)
-            heading = _heading(audio)
+            heading = self._heading(audio)
             self.formats[f"{heading.format} {heading.sample_rate_hz} Hz"] += 1
             item = self._item(_fitted(facts, heading), heading, text, transcript)
             if isinstance(audio, Path) and not self.source.imported:
@@ -138,6 +148,17 @@ class Intake:
             return item if self._audio is None else self._imported(item, audio)
         except _UnfitError as unfit:
             return Quarantined(facts.name, *unfit.args)
+
+    def _heading(self, audio: Path | _Content) -> Heading:
+        """Of a file or content; the last file's is known: utterances of a recording follow on."""
+        if self._known is not None and self._known[0] == audio:
+            return self._known[1]
+        try:
+            heading = read_heading(_rewound(audio))
+        except ValueError as error:
+            raise _UnfitError("unreadable", str(error), f"audio: {', '.join(FORMATS)}") from None
+        self._known = (audio, heading) if isinstance(audio, Path) else None
+        return heading
 
     def _item(self, facts: Facts, heading: Heading, text: str, transcript: str) -> Item:
         own_id = f"{self.source.name}-{slug(facts.name)}"
@@ -207,13 +228,6 @@ def _rewound(audio: Path | _Content) -> Path | _Content:
     return audio
 
 
-def _heading(audio: Path | _Content) -> Heading:
-    try:
-        return read_heading(_rewound(audio))
-    except ValueError as error:
-        raise _UnfitError("unreadable", str(error), f"audio: {', '.join(FORMATS)}") from None
-
-
 def _fitted(facts: Facts, heading: Heading) -> Facts:
     """Facts whose channel and span are those of the recording."""
     if not 0 <= facts.channel < heading.channels:
@@ -224,7 +238,9 @@ def _fitted(facts: Facts, heading: Heading) -> Facts:
     start_s, end_s = facts.span.start_s, facts.span.start_s + facts.span.duration_s
     if not (0 <= start_s < min(end_s, whole_s) and end_s <= whole_s + ROUNDING_S):
         raise _UnfitError("span", f"{start_s:g}..{end_s:g} s", f"inside 0..{whole_s:g} s")
-    return replace(facts, span=Span(start_s, min(end_s, whole_s) - start_s))
+    if end_s <= whole_s:
+        return facts
+    return replace(facts, span=Span(start_s, whole_s - start_s))
 
 
 def _trimmed(samples_S: Samples) -> Samples:

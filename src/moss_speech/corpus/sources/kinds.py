@@ -1,32 +1,35 @@
 """The kinds of sources and who reads them."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-from moss_speech.corpus.items import Dialogue
-from moss_speech.corpus.sources.audio_folder import AudioFolder
-from moss_speech.corpus.sources.intake import Intake
-from moss_speech.corpus.sources.manifests import Collected, Item, Quarantined, Source
+from moss_speech.corpus.sources.aishell1 import open_aishell1
+from moss_speech.corpus.sources.audio_folder import open_folder
+from moss_speech.corpus.sources.common_voice import open_common_voice
+from moss_speech.corpus.sources.dialogue_files import open_dialogues
+from moss_speech.corpus.sources.hugging_face import open_hugging_face
+from moss_speech.corpus.sources.intake import Intake, Opened
+from moss_speech.corpus.sources.lhotse_manifests import open_lhotse
+from moss_speech.corpus.sources.librispeech import open_librispeech
+from moss_speech.corpus.sources.manifests import Collected, Source
+from moss_speech.corpus.sources.shar import open_shar
+from moss_speech.corpus.sources.tar_shards import open_tar
 from moss_speech.params.sources import AnySource, Declared, SplitShares
 
 UNDECLARED = "undeclared"
 
 
-class Reader(Protocol):
-    """Reads one source; `dialogues` is asked for after `items` has ended."""
-
-    def items(self) -> Iterable[Item | Quarantined]:
-        """Utterances, and what none can be made of."""
-        ...
-
-    def dialogues(self) -> Iterable[Dialogue]:
-        """Dialogues of these utterances, if there are any."""
-        ...
-
-
-READERS: dict[str, Callable[[Any, Intake], Reader]] = {
-    "folder": AudioFolder,
+READERS: dict[str, Callable[[Any, Intake], Opened]] = {
+    "folder": open_folder,
+    "librispeech": open_librispeech,
+    "aishell1": open_aishell1,
+    "common_voice": open_common_voice,
+    "lhotse": open_lhotse,
+    "shar": open_shar,
+    "tar": open_tar,
+    "huggingface": open_hugging_face,
+    "dialogues": open_dialogues,
 }
 
 
@@ -44,5 +47,5 @@ def terms_of(source: Declared, kind: str) -> Source:
 
 def open_source(source: AnySource, root: Path, shares: SplitShares, audio: Path) -> Collected:
     """A source of params.yaml, to be read as it is written; copied audio goes into `audio`."""
-    reader = READERS[source.kind](source, Intake(source, root, shares, audio))
-    return Collected(terms_of(source, source.kind), reader.items(), reader.dialogues())
+    opened = READERS[source.kind](source, Intake(source, root, shares, audio))
+    return Collected(terms_of(source, source.kind), opened.items, opened.dialogues)

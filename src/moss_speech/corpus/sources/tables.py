@@ -20,6 +20,7 @@ class Row:
     """A row of a table; `where` names file and line."""
 
     where: str
+    file: Path
     values: dict[str, Any]
 
     def text(self, name: str) -> str | None:
@@ -72,7 +73,7 @@ def read_objects(path: Path) -> Iterator[Row]:
             raise ValueError(f"{where} is not JSON: {error}") from error
         if not isinstance(values, dict):
             raise ValueError(f"{where} is a {type(values).__name__}, must be a JSON object")
-        yield Row(where, values)
+        yield Row(where, path, values)
 
 
 def read_table(
@@ -92,7 +93,7 @@ def read_table(
                 )
             elif values:
                 row = dict(zip(names, values, strict=True))
-                yield Row(f"{path} line {table.line_num}", row)
+                yield Row(f"{path} line {table.line_num}", path, row)
     except csv.Error as error:
         raise ValueError(f"{path} line {table.line_num}: {error}") from error
     if names is None:
