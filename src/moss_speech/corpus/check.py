@@ -145,15 +145,15 @@ def check_items(
                 wrong = Reject(item.item, item.reason, item.value, item.allowed)
                 yield item.item, "", wrong
                 continue
-            utterance = _utterance(item, Path(temporary))
-            measured = measure(item.id, utterance.audio, utterance.duration_s, p.clip_level)
+            utterance = _utterance(item)
+            measured = measure(utterance, Path(temporary), p)
             yield item.id, item.text, check_item(utterance, measured, p)
 
 
-def _utterance(item: Item, audio: Path) -> Utterance:
+def _utterance(item: Item) -> Utterance:
     return Utterance(
         id=item.id,
-        audio=audio / item.file,
+        audio=Path(item.file),
         duration_s=item.duration_s,
         text=item.text,
         speaker=item.speaker,

@@ -2,11 +2,14 @@
 
 import multiprocessing
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from itertools import islice
 from typing import TypeVar
 
 B = TypeVar("B")
 R = TypeVar("R")
+_AHEAD = 3
+"""Blocks a process that are drawn before they can begin; the others do not exist yet."""
 
 
 def _one_thread() -> None:
@@ -20,16 +23,23 @@ def _one_thread() -> None:
 def over_blocks(function: Callable[[B], R], blocks: Iterable[B], processes: int) -> Iterator[R]:
     """Results as they come; their order depends on the processes, their content must not.
 
-    `function` and blocks must be picklable. The first error ends the work.
+    Blocks are drawn as they are needed. `function` and blocks must be picklable. The first error
+    ends the work.
     """
     if processes == 1:
         yield from map(function, blocks)
         return
     context = multiprocessing.get_context("spawn")
+    drawn = iter(blocks)
     with ProcessPoolExecutor(processes, mp_context=context, initializer=_one_thread) as pool:
-        tasks = [pool.submit(function, block) for block in blocks]
+        running: set[Future[R]] = set()
         try:
-            for task in as_completed(tasks):
-                yield task.result()
+            while True:
+                free = _AHEAD * processes - len(running)
+                running |= {pool.submit(function, block) for block in islice(drawn, free)}
+                if not running:
+                    return
+                done, running = wait(running, return_when=FIRST_COMPLETED)
+                yield from (task.result() for task in done)
         finally:
             pool.shutdown(wait=True, cancel_futures=True)

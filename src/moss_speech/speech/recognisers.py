@@ -27,12 +27,17 @@ class Recogniser(Protocol):
 
 
 class Whisper:
-    """Whisper by CTranslate2, int8, greedy, English, windows as short as the clips allow.
+    """Whisper by CTranslate2, int8, greedy, of one language, windows as short as the clips allow.
 
     It writes timestamps, which are dropped: without them it repeats itself in short windows.
     """
 
-    def __init__(self, name: Literal["whisper-base", "whisper-tiny.en"], threads: int = 1) -> None:
+    def __init__(
+        self,
+        name: Literal["whisper-base", "whisper-tiny.en"],
+        threads: int = 1,
+        language: str = "en",
+    ) -> None:
         from faster_whisper import WhisperModel
         from faster_whisper.tokenizer import Tokenizer
 
@@ -40,7 +45,7 @@ class Whisper:
         self._model: Any = WhisperModel(folder, compute_type="int8", cpu_threads=threads)
         multilingual = self._model.model.is_multilingual
         self._tokenizer: Any = Tokenizer(
-            self._model.hf_tokenizer, multilingual, task="transcribe", language="en"
+            self._model.hf_tokenizer, multilingual, task="transcribe", language=language
         )
 
     def transcribe(self, clips: Sequence[Samples]) -> list[str]:
@@ -68,14 +73,33 @@ class Whisper:
         features_MF = self._model.feature_extractor(padded_S, padding=0)
         return np.asarray(features_MF[:, : n_samples // LISTENING.hop_samples], np.float32)
 
-    def _hear(self, clips: list[Samples]) -> list[str]:
+    def languages(self, clips: Sequence[Samples]) -> list[dict[str, float]]:
+        """Probability of each language in the first 30 s of each clip, by its ISO 639-1 code.
+
+        `ValueError` if the model knows English alone.
+        """
+        if not self._model.model.is_multilingual:
+            raise ValueError("this Whisper knows English alone; whisper-base tells languages")
+        size = MAX_WINDOW_S * LISTENING.sample_rate_hz
+        found = []
+        for clip in clips:  # one by one: what a clip is said to be must not depend on the others
+            encoded, _ = self._encode([clip[:size]])
+            (ranked,) = self._model.model.detect_language(encoded)
+            found.append({token.strip("<|>"): float(share) for token, share in ranked})
+        return found
+
+    def _encode(self, clips: list[Samples]) -> tuple[Any, float]:
+        """What the encoder makes of clips in one window, and the length of the longest in s."""
         import ctranslate2
 
         longest_s = max(len(clip) for clip in clips) / LISTENING.sample_rate_hz
         steps = int(np.ceil((longest_s + WINDOW_MARGIN_S) / WINDOW_STEP_S))
         window_s = min(MAX_WINDOW_S, steps * WINDOW_STEP_S)
         features = np.stack([self._features(clip, window_s) for clip in clips])
-        encoded = self._model.model.encode(ctranslate2.StorageView.from_array(features))
+        return self._model.model.encode(ctranslate2.StorageView.from_array(features)), longest_s
+
+    def _hear(self, clips: list[Samples]) -> list[str]:
+        encoded, longest_s = self._encode(clips)
         prompt = list(self._tokenizer.sot_sequence)
         results = self._model.model.generate(
             encoded,

@@ -52,15 +52,23 @@ class Span:
 def speech_spans(samples_S: Samples, threshold: float = 0.5) -> list[Span]:
     """Stretches of speech in samples at 16 kHz; pauses below 0.2 s do not split them."""
     padded_S = np.pad(samples_S, (0, -len(samples_S) % WINDOW_SAMPLES))
-    speaking = np.flatnonzero(VadStream().push(padded_S) >= threshold)
+    return spans_of(
+        VadStream().push(padded_S), len(samples_S) / LISTENING.sample_rate_hz, threshold
+    )
+
+
+def spans_of(
+    probability_W: NDArray[np.float32], duration_s: float, threshold: float = 0.5
+) -> list[Span]:
+    """Stretches of windows that speak; pauses below 0.2 s do not split them."""
+    speaking = np.flatnonzero(probability_W >= threshold)
     if speaking.size == 0:
         return []
-    end_s = len(samples_S) / LISTENING.sample_rate_hz
     pauses = np.flatnonzero(np.diff(speaking) * WINDOW_S > MIN_GAP_S)
     firsts = [speaking[0], *speaking[pauses + 1]]
     lasts = [*speaking[pauses], speaking[-1]]
     return [
-        Span(float(a * WINDOW_S), float(min((b + 1) * WINDOW_S, end_s)))
+        Span(float(a * WINDOW_S), float(min((b + 1) * WINDOW_S, duration_s)))
         for a, b in zip(firsts, lasts, strict=True)
     ]
 

@@ -1,21 +1,23 @@
 """What is measured of every item, cheaply: decode, speech, loudness, clipping, fingerprint.
 
-Shapes: S samples at 16 kHz, F frames, B bands.
+A long recording whose words are not given is measured piece by piece. Shapes: S samples at 16 kHz.
 """
 
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
 
-from moss_speech.audio import LISTENING, Samples, read_audio
+from moss_speech.audio import LISTENING, Span
+from moss_speech.corpus.clean.blocks import Row, Work
+from moss_speech.corpus.clean.duplicates import fingerprint
+from moss_speech.corpus.clean.pieces import cut_up
+from moss_speech.corpus.items import Utterance
+from moss_speech.params.clean import Clean
 from moss_speech.speech.loudness import loudness_lufs
 from moss_speech.speech.vad import speech_spans
 
-PRINT_FRAMES, PRINT_BANDS = 33, 17
-"""A fingerprint has (33 - 1) * (17 - 1) = 512 bits."""
+_TOLERANCE_S = 1e-3
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,8 @@ class Measured:
     loudness_lufs: float
     clipped_share: float
     fingerprint: bytes
+    span: Span | None = None
+    """Where a piece lies in the recording; None: the item was not cut."""
 
 
 @dataclass(frozen=True)
@@ -39,45 +43,91 @@ class Undecodable:
     reason: str
 
 
-def fingerprint(samples_S: Samples) -> bytes:
-    """512 bits: does the difference of neighbouring bands rise from frame to frame.
-
-    The same bits for any level; the clip's length is not part of them.
-    """
-    padded_S = torch.from_numpy(np.pad(samples_S, (0, max(0, 2048 - len(samples_S)))))
-    power_KF = torch.stft(
-        padded_S, 1024, 256, window=torch.hann_window(1024), return_complex=True
-    ).abs()
-    coarse_BF = torch.nn.functional.adaptive_avg_pool2d(
-        power_KF[:256].unsqueeze(0).square(), (PRINT_BANDS, PRINT_FRAMES)
-    )[0]
-    slope_BF = torch.diff(torch.log(coarse_BF + 1e-12), dim=0)
-    return np.packbits((torch.diff(slope_BF, dim=1) > 0).numpy()).tobytes()
+def has_given_words(u: Utterance) -> bool:
+    """Whether the transcript came with the recording."""
+    return u.tags.get("transcript", "given") not in ("missing", "none")
 
 
-def distance(a: bytes, b: bytes) -> float:
-    """Share of bits in which two fingerprints differ, 0..1."""
-    different: NDArray[np.uint8] = np.frombuffer(a, np.uint8) ^ np.frombuffer(b, np.uint8)
-    return float(np.unpackbits(different).mean())
+def is_cut_up(u: Utterance, p: Clean) -> bool:
+    """Long, no turn of a dialogue, and without words that cutting would part from their sound."""
+    is_turn = u.role in ("question", "answer")
+    return u.duration_s > p.duration_s[1] and not is_turn and not has_given_words(u)
 
 
-def measure(
-    item_id: str, audio: Path, duration_s: float, clip_level: float
-) -> Measured | Undecodable:
+def measure(u: Utterance, root: Path, p: Clean) -> Measured | Undecodable:
     """Decode and measure one item; its declared duration must be real."""
     try:
-        samples_S = read_audio(audio, LISTENING.sample_rate_hz)
+        samples_S = u.read(LISTENING.sample_rate_hz, root)
     except ValueError as error:
-        return Undecodable(item_id, str(error))
+        return Undecodable(u.id, str(error))
     real_s = len(samples_S) / LISTENING.sample_rate_hz
-    if abs(real_s - duration_s) > 1e-3:
-        return Undecodable(item_id, f"declared {duration_s:.3f} s, holds {real_s:.3f} s")
+    if abs(real_s - u.duration_s) > _TOLERANCE_S:
+        return Undecodable(u.id, f"declared {u.duration_s:.3f} s, holds {real_s:.3f} s")
     spans = speech_spans(samples_S)
     return Measured(
-        id=item_id,
+        id=u.id,
         duration_s=real_s,
         speech_s=spans[-1].end_s - spans[0].start_s if spans else 0.0,
         loudness_lufs=loudness_lufs(samples_S, LISTENING.sample_rate_hz),
-        clipped_share=float(np.mean(np.abs(samples_S) >= clip_level)),
+        clipped_share=float(np.mean(np.abs(samples_S) >= p.clip_level)),
         fingerprint=fingerprint(samples_S),
+        span=u.span,
     )
+
+
+def measure_all(u: Utterance, root: Path, p: Clean) -> list[Measured] | Undecodable:
+    """Measure an item, or each of the pieces that it is cut into; none: it holds no speech."""
+    try:
+        pieces = cut_up(u, root, p.duration_s[1]) if is_cut_up(u, p) else [u]
+    except ValueError as error:
+        return Undecodable(u.id, str(error))
+    measured = []
+    for piece in pieces:
+        found = measure(piece, root, p)
+        if isinstance(found, Undecodable):
+            return Undecodable(u.id, found.reason)
+        measured.append(found)
+    return measured
+
+
+def to_row(found: list[Measured] | Undecodable) -> Row:
+    """As JSON."""
+    if isinstance(found, Undecodable):
+        return {"undecodable": found.reason}
+    return {
+        "measured": [
+            {
+                "id": m.id,
+                "duration_s": m.duration_s,
+                "speech_s": m.speech_s,
+                "loudness_lufs": m.loudness_lufs,
+                "clipped_share": m.clipped_share,
+                "fingerprint": m.fingerprint.hex(),
+                "span": None if m.span is None else [m.span.start_s, m.span.duration_s],
+            }
+            for m in found
+        ]
+    }
+
+
+def from_row(row: Row, id_: str) -> list[Measured] | Undecodable:
+    """Read what `to_row` made of the item `id_`."""
+    if "undecodable" in row:
+        return Undecodable(id_, row["undecodable"])
+    return [
+        Measured(
+            **m
+            | {
+                "fingerprint": bytes.fromhex(m["fingerprint"]),
+                "span": None if m["span"] is None else Span(*m["span"]),
+            }
+        )
+        for m in row["measured"]
+    ]
+
+
+def _block(utterances: tuple[Utterance, ...], root: Path, p: Clean) -> list[Row]:
+    return [to_row(measure_all(u, root, p)) for u in utterances]
+
+
+MEASURING = Work("measured", _block, 200)

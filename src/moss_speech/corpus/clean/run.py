@@ -1,167 +1,179 @@
-"""Cleaning as a whole: measure everything, listen to a sample, keep or reject, count."""
+"""Cleaning as a whole: measure everything, listen, judge the words, keep or reject, count.
 
-from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+Each pass is a stream over the corpus. What is held of an item between passes is a fingerprint, a
+few numbers, and the texts that are held out.
+"""
+
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import jiwer
 import numpy as np
 
-from moss_speech.corpus.clean.listen import Heard, listen, stratified
-from moss_speech.corpus.clean.measure import Measured, Undecodable, measure
-from moss_speech.corpus.clean.verdicts import (
-    Reject,
-    check_heard,
-    check_item,
-    duplicates,
-    is_doubtful,
-    leaks,
-)
-from moss_speech.corpus.items import Dialogue, Utterance, open_dialogues, utterance_of
-from moss_speech.corpus.manifests import open_corpus_cuts, write_manifest
-from moss_speech.corpus.parallel import over_blocks
+from moss_speech.corpus.clean.blocks import over_utterances, rows_of
+from moss_speech.corpus.clean.dialogues import clean_dialogues, spoken_ids
+from moss_speech.corpus.clean.duplicates import PRINT_BITS, duplicates
+from moss_speech.corpus.clean.leaks import Leaks
+from moss_speech.corpus.clean.listen import LISTENING_TO, Heard, stratified
+from moss_speech.corpus.clean.measure import MEASURING, Measured
+from moss_speech.corpus.clean.spine import Candidate, candidates, declared, with_words
+from moss_speech.corpus.clean.summary import Count
+from moss_speech.corpus.clean.verdicts import Reject, check_heard, check_item, is_doubtful
+from moss_speech.corpus.clean.words import Words
+from moss_speech.corpus.items import Utterance, open_dialogues
+from moss_speech.corpus.manifests import write_manifest
 from moss_speech.params.clean import Clean
-from moss_speech.records import report_progress
-from moss_speech.speech.text import normalise
 from moss_speech.storage import write_json, write_jsonl
 
-MEASURE_BLOCK, LISTEN_BLOCK = 200, 16
-
-
-@dataclass(frozen=True)
-class Task:
-    """A block of items to measure."""
-
-    items: tuple[tuple[str, Path, float], ...]
-    clip_level: float
-
-
-def _measure_block(task: Task) -> list[Measured | Undecodable]:
-    return [measure(i, path, duration_s, task.clip_level) for i, path, duration_s in task.items]
+_NO_PRINT = bytes(PRINT_BITS // 8)
 
 
 class Cleaning:
-    """Utterances that are still kept, and why the others are not."""
+    """A corpus while it is cleaned: which candidates are still kept, and why others are not."""
 
-    def __init__(self, utterances: list[Utterance], root: Path, p: Clean) -> None:
-        self.kept = {u.id: u for u in utterances}
+    def __init__(self, corpus: Path, root: Path, p: Clean, folder: Path) -> None:
+        self.corpus, self.root, self.p, self.folder = corpus, root, p, folder
+        self.count = Count()
         self.rejects: list[Reject] = []
-        self.root, self.p = root, p
-        self.heard: list[tuple[Utterance, Heard]] = []
-        self.doubtful: list[Utterance] = []
+        self._kept = bytearray()
+        self._must_hear = bytearray()
+        self._speakers: list[int] = []
+        self._prints = bytearray()
+        self._measured: list[Path] = []
+        self._chosen: set[int] = set()
+        self._heard: list[Path] = []
 
-    def _reject(self, rejects: Iterable[Reject | None]) -> None:
-        for reject in [r for r in rejects if r is not None]:
-            if self.kept.pop(reject.id, None) is not None:
-                self.rejects.append(reject)
+    def _reject(self, u: Utterance, reject: Reject) -> None:
+        self.rejects.append(self.count.reject(u, reject))
 
-    def measure_all(self) -> None:
-        """Decode and check every item; then look for doubles and leaks among what is left."""
-        todo = [(u.id, self.root / u.audio, u.duration_s) for u in self.kept.values()]
-        tasks = [
-            Task(tuple(todo[start : start + MEASURE_BLOCK]), self.p.clip_level)
-            for start in range(0, len(todo), MEASURE_BLOCK)
-        ]
-        known: dict[str, Measured | Undecodable] = {}
-        for block in over_blocks(_measure_block, tasks, self.p.threads):
-            known |= {m.id: m for m in block}
-            report_progress(len(known), len(todo), "measured")
-        self._reject(check_item(u, known[u.id], self.p) for u in list(self.kept.values()))
-        sound = [(u, m) for u in self.kept.values() if isinstance(m := known[u.id], Measured)]
-        self.doubtful = [u for u, m in sound if is_doubtful(u, m, self.p)]
-        self._reject(list(duplicates(sound, self.p)))
-        self._reject(list(leaks(list(self.kept.values()))))
+    def _drop(self, candidate: Candidate, reject: Reject) -> None:
+        self._kept[candidate.place] = False
+        self._reject(candidate.utterance, reject)
 
-    def listen_to_sample(self, seed: int) -> None:
-        """Hear the sample and every doubtful item."""
-        doubtful = [u for u in self.doubtful if u.id in self.kept]
-        sample = stratified(list(self.kept.values()), self.p.sample, seed)
-        chosen = list({u.id: u for u in [*doubtful, *sample]}.values())
-        todo = [(u.id, self.root / u.audio) for u in chosen]
-        blocks = [todo[start : start + LISTEN_BLOCK] for start in range(0, len(todo), LISTEN_BLOCK)]
-        heard: dict[str, Heard] = {}
-        for block in over_blocks(listen, blocks, self.p.threads):
-            heard |= {h.id: h for h in block}
-            report_progress(len(heard), len(todo), "listened to")
-        self.heard = [(u, heard[u.id]) for u in chosen]
-        self._reject(check_heard(u, h.words, h.quality, self.p) for u, h in self.heard)
+    def _candidates(self) -> Iterator[Candidate]:
+        """Those still kept."""
+        for candidate in candidates(self.corpus, self.p, self._measured):
+            if self._kept[candidate.place]:
+                yield candidate
+
+    def _spoken(self) -> Iterator[tuple[Candidate, Heard | None]]:
+        """Those still kept, and what was heard of the chosen ones."""
+        rows = rows_of(self._heard)
+        for candidate in candidates(self.corpus, self.p, self._measured):
+            heard = Heard(**next(rows)) if candidate.place in self._chosen else None
+            if self._kept[candidate.place]:
+                yield candidate, heard
+
+    def measure(self) -> None:
+        """Decode and measure everything that its manifest does not speak against."""
+        n_items = 0
+        for _, u, reject in declared(self.corpus, self.p):
+            if reject is None:
+                n_items += 1
+            else:
+                self._reject(u, reject)
+        todo = (u for _, u, reject in declared(self.corpus, self.p) if reject is None)
+        place = (self.root, self.p, self.folder)
+        self._measured = over_utterances(MEASURING, todo, n_items, *place)
+
+    def judge_sound(self) -> None:
+        """Apply the rules for what was measured; note who must be listened to."""
+        speakers: dict[str, int] = {}
+        for candidate in candidates(self.corpus, self.p, self._measured):
+            u, m = candidate.utterance, candidate.measured
+            reject = check_item(u, m, self.p)
+            self._kept.append(reject is None)
+            self._prints += m.fingerprint if isinstance(m, Measured) else _NO_PRINT
+            self._speakers.append(speakers.setdefault(u.speaker, len(speakers)))
+            missing = u.tags.get("transcript") == "missing"
+            doubtful = isinstance(m, Measured) and is_doubtful(u, m, self.p)
+            self._must_hear.append(missing or doubtful)
+            if reject is not None:
+                self._reject(u, reject)
+
+    def drop_duplicates(self) -> None:
+        """Of equal sounds the first one stays."""
+        places = np.flatnonzero(np.frombuffer(self._kept, bool))
+        prints_NY = np.frombuffer(self._prints, np.uint8).reshape(-1, len(_NO_PRINT))[places]
+        found = duplicates(prints_NY, self.p.duplicate_distance)
+        doubles = {int(places[n]): (int(places[of]), apart) for n, (of, apart) in found.items()}
+        originals = {of for of, _ in doubles.values()}
+        names: dict[int, str] = {}
+        for candidate in self._candidates() if doubles else ():
+            place = candidate.place
+            if place in originals:
+                names[place] = candidate.utterance.id
+            if place in doubles:
+                of, apart = doubles[place]
+                value, allowed = f"{apart:.3f} from {names[of]}", self.p.duplicate_distance
+                reject = Reject(candidate.utterance.id, "duplicate", value, f">= {allowed:g}")
+                self._drop(candidate, reject)
+
+    def listen(self, seed: int) -> None:
+        """Hear the sample, every doubtful item and every one without a transcript."""
+        places = np.flatnonzero(np.frombuffer(self._kept, bool))
+        sample = stratified([self._speakers[n] for n in places], self.p.sample, seed)
+        self._chosen = {int(n) for n in places if self._must_hear[n]}
+        self._chosen |= {int(places[n]) for n in sample}
+        todo = (c.utterance for c in self._candidates() if c.place in self._chosen)
+        place = (self.root, self.p, self.folder)
+        self._heard = over_utterances(LISTENING_TO, todo, len(self._chosen), *place)
+
+    def judge_words(self) -> None:
+        """Apply the rules for what was heard, then those for the words themselves."""
+        words, leaks = Words(self.p), Leaks(self.p.near_text)
+        for candidate, heard in self._spoken():
+            reject = None
+            if heard is not None:
+                self.count.hear(candidate.utterance, heard)
+                reject = check_heard(candidate.utterance, heard, self.p)
+            final = with_words(candidate, heard).utterance
+            reject = reject or words.check(final)
+            if reject is None:
+                leaks.add(final)
+            else:
+                self._drop(candidate, reject)
+        for candidate, heard in self._spoken():
+            if (reject := leaks.check(with_words(candidate, heard).utterance)) is not None:
+                self._drop(candidate, reject)
+
+    def write(self, out: Path) -> dict[str, Any]:
+        """Write what is kept and why the rest is not; returns the summary."""
+        dialogues = open_dialogues(self.corpus)
+        wanted, said = spoken_ids(dialogues), dict[str, str]()
+
+        def cuts() -> Iterator[Any]:
+            for candidate, heard in self._spoken():
+                final = with_words(candidate, heard)
+                self.count.keep(final.utterance)
+                if final.utterance.id in wanted:
+                    said[final.utterance.id] = final.utterance.text
+                yield final.cut
+
+        write_manifest(out / "cuts.jsonl.gz", cuts())
+        kept, rejects = clean_dialogues(dialogues, said, self.p)
+        self.rejects += [self.count.reject_dialogue(r) for r in rejects]
+        write_jsonl(out / "dialogues.jsonl", (d.to_json() for d in kept))
+        write_jsonl(out / "rejects.jsonl", (r.to_json() for r in self.rejects))
+        summary = self.count.summary(len(kept))
+        write_json(out / "summary.json", summary)
+        return summary
 
 
-def clean_corpus(corpus: Path, root: Path, p: Clean, seed: int, out: Path) -> dict[str, Any]:
+def clean_corpus(
+    corpus: Path, root: Path, p: Clean, seed: int, out: Path, folder: Path
+) -> dict[str, Any]:
     """Clean a corpus folder into the fresh folder `out`; returns the summary.
 
-    Raises `ValueError` if more than `max_reject_share` of the items are rejected.
+    What was measured and heard is kept in `folder`, from which a killed run goes on. Raises
+    `ValueError` if more than `max_reject_share` of the items are rejected.
     """
-    cuts = open_corpus_cuts(corpus)
-    cleaning = Cleaning([utterance_of(cut) for cut in cuts], root, p)
-    cleaning.measure_all()
-    cleaning.listen_to_sample(seed)
-    summary = _summary(cleaning, [utterance_of(cut) for cut in cuts])
-    write_manifest(out / "cuts.jsonl.gz", (cut for cut in cuts if cut.id in cleaning.kept))
-    dialogues = [_kept_turns(d, cleaning.kept) for d in open_dialogues(corpus)]
-    write_jsonl(out / "dialogues.jsonl", [d.to_json() for d in dialogues])
-    write_jsonl(out / "rejects.jsonl", [r.to_json() for r in cleaning.rejects])
-    write_json(out / "summary.json", summary)
-    _check_share(cleaning, len(cuts))
+    cleaning = Cleaning(corpus, root, p, folder)
+    cleaning.measure()
+    cleaning.judge_sound()
+    cleaning.drop_duplicates()
+    cleaning.listen(seed)
+    cleaning.judge_words()
+    summary = cleaning.write(out)
+    cleaning.count.check_share(p.max_reject_share, cleaning.rejects)
     return summary
-
-
-def _kept_turns(dialogue: Dialogue, kept: dict[str, Utterance]) -> Dialogue:
-    turns = tuple(
-        replace(turn, utterances=tuple(u for u in turn.utterances if u in kept))
-        for turn in dialogue.turns
-    )
-    return replace(dialogue, turns=turns)
-
-
-def _check_share(cleaning: Cleaning, total: int) -> None:
-    share = len(cleaning.rejects) / total
-    if share <= cleaning.p.max_reject_share:
-        return
-    reasons = Counter(r.reason for r in cleaning.rejects).most_common(3)
-    first = cleaning.rejects[0]
-    raise ValueError(
-        f"{share:.1%} of {total} items are rejected, allowed is {cleaning.p.max_reject_share:.1%}; "
-        f"most often {', '.join(f'{reason} ({n})' for reason, n in reasons)}; "
-        f"first {first.id}: {first.reason} {first.value}, allowed {first.allowed}"
-    )
-
-
-def _summary(cleaning: Cleaning, utterances: list[Utterance]) -> dict[str, Any]:
-    kept = list(cleaning.kept.values())
-    planted = [u for u in utterances if "flaw" in u.tags]
-    caught = {r.id: r.reason for r in cleaning.rejects}
-    return {
-        "items": len(utterances),
-        "kept": len(kept),
-        "rejected": dict(sorted(Counter(r.reason for r in cleaning.rejects).items())),
-        "hours_kept": round(sum(u.duration_s for u in kept) / 3600, 4),
-        "splits": dict(sorted(Counter(f"{u.voice_split}/{u.text_split}" for u in kept).items())),
-        "flaws": {
-            "planted": len(planted),
-            "caught": sum(u.id in caught for u in planted),
-            "missed": [u.id for u in planted if u.id not in caught],
-            "caught_as": {u.id: caught[u.id] for u in planted if u.id in caught},
-        },
-        "listened": len(cleaning.heard),
-        "by_synthesizer": _by_synthesizer(cleaning.heard),
-    }
-
-
-def _by_synthesizer(heard: list[tuple[Utterance, Heard]]) -> dict[str, dict[str, float]]:
-    groups: dict[str, list[tuple[Utterance, Heard]]] = {}
-    for u, h in heard:
-        if "flaw" not in u.tags:
-            groups.setdefault(u.tags.get("synthesizer", u.role), []).append((u, h))
-    return {name: _figures(group) for name, group in sorted(groups.items())}
-
-
-def _figures(group: list[tuple[Utterance, Heard]]) -> dict[str, float]:
-    words = [normalise(u.text) for u, _ in group]
-    return {
-        "items": len(group),
-        "word_error": round(float(jiwer.wer(words, [h.words for _, h in group])), 3),
-        "quality": round(float(np.mean([h.quality for _, h in group])), 2),
-    }

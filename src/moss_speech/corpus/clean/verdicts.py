@@ -1,18 +1,16 @@
 """Why an item is rejected: each rule returns a row of the reject table or nothing."""
 
-from collections.abc import Callable, Iterable, Iterator
+import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from rapidfuzz.distance import Levenshtein
 
-from moss_speech.corpus.clean.measure import Measured, Undecodable, distance
-from moss_speech.corpus.items import Split, Utterance
+from moss_speech.corpus.clean.listen import Heard
+from moss_speech.corpus.clean.measure import Measured, Undecodable, has_given_words, is_cut_up
+from moss_speech.corpus.items import Utterance
 from moss_speech.params.clean import Clean
 from moss_speech.speech.text import normalise
-
-PROTECTED: tuple[Split, ...] = ("test", "dev", "train")
-"""Where splits overlap, the earlier one keeps the item."""
 
 
 @dataclass(frozen=True)
@@ -23,6 +21,8 @@ class Reject:
     reason: str
     value: str
     allowed: str
+    source: str = ""
+    """Name of the source; empty where the corpus names none."""
 
     def to_json(self) -> dict[str, Any]:
         """The row as JSON."""
@@ -36,14 +36,31 @@ def _outside(item: str, reason: str, value: float, bounds: list[float], unit: st
     return Reject(item, reason, f"{value:.3g} {unit}".rstrip(), allowed)
 
 
-def check_item(u: Utterance, m: Measured | Undecodable, p: Clean) -> Reject | None:
-    """The first cheap rule that an item breaks."""
+def check_declared(u: Utterance, sample_rate_hz: int, n_channels: int, p: Clean) -> Reject | None:
+    """What the manifest alone says against an item."""
+    lowest_s, longest_s = p.duration_s
+    longest_s = math.inf if is_cut_up(u, p) else longest_s
+    if not math.isfinite(u.duration_s) or not 0 < u.duration_s <= longest_s:
+        allowed = f"{lowest_s:g}..{p.duration_s[1]:g} s"
+        return Reject(u.id, "duration", f"{u.duration_s:.3g} s", allowed)
+    if sample_rate_hz < p.min_sample_rate_hz:
+        allowed = f">= {p.min_sample_rate_hz} Hz"
+        return Reject(u.id, "sample rate", f"{sample_rate_hz} Hz", allowed)
+    if p.channels == "mono" and n_channels != 1:
+        return Reject(u.id, "channels", str(n_channels), "1")
+    return None
+
+
+def check_item(u: Utterance, m: Measured | Undecodable | None, p: Clean) -> Reject | None:
+    """The first cheap rule that an item breaks; None was measured where no speech was found."""
+    if m is None:
+        return _no_speech(u, 0.0, p)
     if isinstance(m, Undecodable):
         return Reject(u.id, "decode", m.reason, "readable audio of the declared length")
-    if not normalise(u.text):
+    if has_given_words(u) and not normalise(u.text):
         return Reject(u.id, "text", "no words", "at least one word")
     if m.speech_s < p.min_speech_s and m.loudness_lufs >= p.loudness_lufs[0]:
-        return Reject(u.id, "speech", f"{m.speech_s:.2f} s", f">= {p.min_speech_s:g} s")
+        return _no_speech(u, m.speech_s, p)
     if m.clipped_share > p.max_clipped_share:
         share = f"{m.clipped_share:.2%} of samples"
         return Reject(u.id, "clipping", share, f"<= {p.max_clipped_share:.2%} of samples")
@@ -52,55 +69,65 @@ def check_item(u: Utterance, m: Measured | Undecodable, p: Clean) -> Reject | No
     )
 
 
+def _no_speech(u: Utterance, speech_s: float, p: Clean) -> Reject:
+    """The row of an item with too little speech."""
+    return Reject(u.id, "speech", f"{speech_s:.2f} s", f">= {p.min_speech_s:g} s")
+
+
 def is_doubtful(u: Utterance, m: Measured, p: Clean) -> bool:
     """Whether the transcript is too long or too short for the speech that was found."""
     low, high = p.letters_per_s
-    return not low <= len(u.text) / max(m.speech_s, 1e-3) <= high
+    return has_given_words(u) and not low <= len(u.text) / max(m.speech_s, 1e-3) <= high
 
 
-def duplicates(kept: Iterable[tuple[Utterance, Measured]], p: Clean) -> Iterator[Reject]:
-    """Items whose audio an earlier item of equal text and speaker has already."""
-    groups: dict[tuple[str, str], list[Measured]] = {}
-    for u, m in kept:
-        seen = groups.setdefault((normalise(u.text), u.speaker), [])
-        nearest = min(seen, key=lambda o: distance(o.fingerprint, m.fingerprint), default=None)
-        if nearest is None or distance(nearest.fingerprint, m.fingerprint) >= p.duplicate_distance:
-            seen.append(m)
-            continue
-        bits = f"{distance(nearest.fingerprint, m.fingerprint):.3f} from {nearest.id}"
-        yield Reject(u.id, "duplicate", bits, f">= {p.duplicate_distance:g}")
+def letter_error(a: str, b: str) -> float:
+    """Edit distance as a part of the longer text, 0..1."""
+    return Levenshtein.normalized_distance(a, b)
 
 
-def _leaks(
-    kept: list[Utterance],
-    key: Callable[[Utterance], str],
-    split: Callable[[Utterance], Split],
-    reason: str,
-) -> Iterator[Reject]:
-    owner: dict[str, Split] = {}
-    for u in sorted(kept, key=lambda u: PROTECTED.index(split(u))):
-        owner.setdefault(key(u), split(u))
-    for u in kept:
-        if owner[key(u)] != split(u):
-            allowed = f"in one split; {owner[key(u)]} has it"
-            yield Reject(u.id, reason, f"{key(u)!r} in {split(u)}", allowed)
+def check_heard(u: Utterance, heard: Heard, p: Clean) -> Reject | None:
+    """Language, agreement of transcript and recognisers, quality of an item that was heard."""
+    return (
+        _check_language(u, heard, p)
+        or (_check_given(u, heard, p) if has_given_words(u) else _check_recognised(u, heard, p))
+        or _check_quality(u, heard, p)
+    )
 
 
-def leaks(kept: list[Utterance]) -> Iterator[Reject]:
-    """Items whose voice or wording a more protected split holds too.
-
-    Answers are let through by text: of them renditions are held out, not sentences.
-    """
-    yield from _leaks(kept, lambda u: u.speaker, lambda u: u.voice_split, "voice leak")
-    asked = [u for u in kept if u.role != "answer"]
-    yield from _leaks(asked, lambda u: normalise(u.text), lambda u: u.text_split, "wording leak")
+def _check_language(u: Utterance, heard: Heard, p: Clean) -> Reject | None:
+    if p.max_other_language is None or heard.other_language <= p.max_other_language:
+        return None
+    value = f"{heard.language} with {heard.other_language:.2f}"
+    allowed = f"{u.language}, another with <= {p.max_other_language:g}"
+    return Reject(u.id, "language", value, allowed)
 
 
-def check_heard(u: Utterance, heard: str, quality: float, p: Clean) -> Reject | None:
-    """Recogniser agreement and quality of an item that was listened to."""
-    error = Levenshtein.normalized_distance(normalise(u.text), heard)
-    if error > p.max_letter_error:
-        return Reject(u.id, "agreement", f"letter error {error:.2f}", f"<= {p.max_letter_error:g}")
-    if quality < p.min_quality:
-        return Reject(u.id, "quality", f"DNSMOS {quality:.2f}", f">= {p.min_quality:g}")
-    return None
+def _check_given(u: Utterance, heard: Heard, p: Clean) -> Reject | None:
+    if heard.words is None:
+        return None
+    error = letter_error(normalise(u.text), heard.words)
+    if error <= p.max_letter_error:
+        return None
+    return Reject(u.id, "agreement", f"letter error {error:.2f}", f"<= {p.max_letter_error:g}")
+
+
+def _check_recognised(u: Utterance, heard: Heard, p: Clean) -> Reject | None:
+    if u.tags["transcript"] == "none":
+        return None
+    if heard.words is None:
+        return Reject(u.id, "recogniser", u.language, f"a language of {p.recognisers[0]}")
+    if not heard.words:
+        return Reject(u.id, "text", "no words were heard", "at least one word")
+    if heard.second_words is None:
+        return None
+    error = letter_error(heard.words, heard.second_words)
+    if error <= p.max_recogniser_error:
+        return None
+    value = f"recognisers differ by {error:.2f}"
+    return Reject(u.id, "agreement", value, f"<= {p.max_recogniser_error:g}")
+
+
+def _check_quality(u: Utterance, heard: Heard, p: Clean) -> Reject | None:
+    if heard.quality >= p.min_quality:
+        return None
+    return Reject(u.id, "quality", f"DNSMOS {heard.quality:.2f}", f">= {p.min_quality:g}")

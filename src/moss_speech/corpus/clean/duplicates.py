@@ -1,0 +1,111 @@
+"""The same sound twice: fingerprints that differ in few bits, found among any number of them.
+
+Two fingerprints that differ in fewer than n bits are equal in one of n groups of bits at least,
+so only those that share a group are compared; nothing is missed.
+Shapes: N fingerprints, Y bytes of one, B bits of one, K pairs.
+"""
+
+from itertools import pairwise
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from moss_speech.audio import Samples
+
+PRINT_FRAMES, PRINT_BANDS = 33, 17
+PRINT_BITS = (PRINT_FRAMES - 1) * (PRINT_BANDS - 1)
+_COMPARED = 1_000_000
+"""Pairs that are compared at once."""
+
+
+def fingerprint(samples_S: Samples) -> bytes:
+    """512 bits of samples at 16 kHz: does the difference of neighbouring bands rise with time.
+
+    The same bits for any level; the clip's length is not part of them.
+    """
+    padded_S = torch.from_numpy(np.pad(samples_S, (0, max(0, 2048 - len(samples_S)))))
+    power_KF = torch.stft(
+        padded_S, 1024, 256, window=torch.hann_window(1024), return_complex=True
+    ).abs()
+    coarse_BF = torch.nn.functional.adaptive_avg_pool2d(
+        power_KF[:256].unsqueeze(0).square(), (PRINT_BANDS, PRINT_FRAMES)
+    )[0]
+    slope_BF = torch.diff(torch.log(coarse_BF + 1e-12), dim=0)
+    return np.packbits((torch.diff(slope_BF, dim=1) > 0).numpy()).tobytes()
+
+
+def distance(a: bytes, b: bytes) -> float:
+    """Share of bits in which two fingerprints differ, 0..1."""
+    different: NDArray[np.uint8] = np.frombuffer(a, np.uint8) ^ np.frombuffer(b, np.uint8)
+    return float(np.unpackbits(different).mean())
+
+
+def duplicates(prints_NY: NDArray[np.uint8], below: float) -> dict[int, tuple[int, float]]:
+    """Of each fingerprint that an earlier kept one comes closer to than `below`: which, how close.
+
+    Of equal distances the earlier counts.
+    """
+    _, firsts_K, same_N = np.unique(prints_NY, axis=0, return_index=True, return_inverse=True)
+    first_of_N = firsts_K[same_N]
+    doubles = _near(prints_NY, np.sort(firsts_K), below)
+    for later in np.flatnonzero(first_of_N != np.arange(len(prints_NY))) if below else []:
+        first = int(first_of_N[later])
+        doubles[int(later)] = doubles.get(first, (first, 0.0))
+    return doubles
+
+
+def _near(
+    prints_NY: NDArray[np.uint8], firsts_K: NDArray[np.int64], below: float
+) -> dict[int, tuple[int, float]]:
+    """The same among fingerprints that all differ."""
+    found: dict[int, list[tuple[float, int]]] = {}
+    for earlier, later, apart in _close_pairs(prints_NY[firsts_K], below):
+        found.setdefault(int(firsts_K[later]), []).append((apart, int(firsts_K[earlier])))
+    doubles: dict[int, tuple[int, float]] = {}
+    for later in sorted(found):
+        if kept := [(apart, n) for apart, n in found[later] if n not in doubles]:
+            apart, earlier = min(kept)
+            doubles[later] = (earlier, apart)
+    return doubles
+
+
+def _close_pairs(prints_NY: NDArray[np.uint8], below: float) -> set[tuple[int, int, float]]:
+    """(earlier, later, distance) of all pairs closer than `below`."""
+    n_groups = int(np.ceil(below * PRINT_BITS))  # at most n_groups - 1 bits differ
+    shuffled = np.random.default_rng(0).permutation(PRINT_BITS)  # silence is not all in one group
+    pairs: set[tuple[int, int, float]] = set()
+    for bits in np.array_split(shuffled, n_groups) if n_groups else []:
+        order, runs = _equal_runs(_keys(prints_NY, bits))
+        for first, end in runs:
+            pairs |= _compare(prints_NY, np.sort(order[first:end]), below)
+    return pairs
+
+
+def _keys(prints_NY: NDArray[np.uint8], bits: NDArray[np.int64]) -> NDArray[np.void]:
+    """Some bits of each fingerprint as one comparable value."""
+    chosen = (prints_NY[:, bits // 8] >> (7 - bits % 8).astype(np.uint8)) & 1
+    packed = np.ascontiguousarray(np.packbits(chosen, axis=1))
+    return packed.view(np.dtype((np.void, packed.shape[1])))[:, 0]
+
+
+def _equal_runs(keys: NDArray[np.void]) -> tuple[NDArray[np.int64], list[tuple[int, int]]]:
+    """The order that sorts keys, and the runs of equal ones in it that hold two or more."""
+    order = np.argsort(keys, kind="stable")
+    changes = np.flatnonzero(keys[order][1:] != keys[order][:-1]) + 1
+    borders = [0, *changes.tolist(), len(keys)]
+    return order, [(a, b) for a, b in pairwise(borders) if b - a > 1]
+
+
+def _compare(
+    prints_NY: NDArray[np.uint8], members: NDArray[np.int64], below: float
+) -> set[tuple[int, int, float]]:
+    pairs: set[tuple[int, int, float]] = set()
+    step = max(1, _COMPARED // len(members))
+    for start in range(0, len(members), step):
+        some = members[start : start + step]
+        different = prints_NY[some][:, None] ^ prints_NY[members][None]
+        apart = np.bitwise_count(different).sum(-1) / PRINT_BITS
+        for i, j in np.argwhere((apart < below) & (some[:, None] < members[None])):
+            pairs.add((int(some[i]), int(members[j]), float(apart[i, j])))
+    return pairs
