@@ -21,7 +21,7 @@ class StageParams(Params):
 
 
 def _in_order(bounds: list[float]) -> list[float]:
-    if bounds[0] > bounds[1]:
+    if not bounds[0] <= bounds[1]:  # NaN is in no order
         raise ValueError("must be [low, high]")
     return bounds
 

@@ -13,7 +13,7 @@ from moss_speech.speech.spoken_numbers import with_digits
 _EMAIL = re.compile(
     r"[\w.+-]+\s?@\s?[\w-]+(?:\.[\w-]+)+"
     r"|\w+ at (?:[\w-]+ ){0,2}[\w-]+ dot [a-z]{2,}\b"
-    r"|\w+ at (?!(?:the|a|an|my|this|that)\b)[\w-]+ (?:com|org|edu|de)\b"
+    r"|\w+ at (?!(?:the|a|an|my|this|that)\b)(?:[\w-]+ ){1,2}(?:com|org|edu|de)\b"
 )
 _BYTE = r"(?:25[0-5]|2[0-4]\d|1?\d?\d)"
 _IP = re.compile(rf"(?<![\d.])(?:{_BYTE}\.){{3}}{_BYTE}(?![\d.])")
@@ -87,14 +87,18 @@ def _has_account(text: str) -> bool:
 
 
 def _is_phone(run: str) -> bool:
-    digits = re.sub(r"\D", "", run)
-    if re.fullmatch(r"\d+\.\d+", run):  # a decimal number
+    digits, groups = re.sub(r"\D", "", run), run.split()
+    if re.fullmatch(r"\d+\.\d+", run) or _is_counting(groups):
         return False
     if run.startswith(("+", "plus", "0", "(0")):
         return len(digits) in _PHONE_DIGITS
     if _AMERICAN.fullmatch(digits) or _LOCAL.fullmatch(run):
-        return len(digits) == len(run) or not run.isdecimal()
-    groups = run.split()
-    if len(groups) != len(digits) or len(digits) not in _SPOKEN_DIGITS:
+        return True
+    return len(groups) == len(digits) and len(digits) in _SPOKEN_DIGITS
+
+
+def _is_counting(groups: list[str]) -> bool:
+    """Three or more whole numbers with equal steps between them."""
+    if len(groups) < 3 or not all(group.isdecimal() for group in groups):
         return False
-    return len({int(b) - int(a) for a, b in pairwise(groups)}) > 1  # counting is no number
+    return len({int(b) - int(a) for a, b in pairwise(groups)}) == 1

@@ -1,7 +1,7 @@
 """The same sound twice: fingerprints that differ in few bits, found among any number of them.
 
-Two fingerprints that differ in fewer than n bits are equal in one of n groups of bits at least,
-so only those that share a group are compared; nothing is missed.
+Two fingerprints that differ in fewer than n bits are equal in one of n parts at least, so only
+those that share a part are compared; nothing is missed.
 Shapes: N fingerprints, Y bytes of one, B bits of one, K pairs.
 """
 
@@ -41,14 +41,17 @@ def distance(a: bytes, b: bytes) -> float:
     return float(np.unpackbits(different).mean())
 
 
-def duplicates(prints_NY: NDArray[np.uint8], below: float) -> dict[int, tuple[int, float]]:
+def duplicates(
+    prints_NY: NDArray[np.uint8], below: float, groups_N: NDArray[np.int64]
+) -> dict[int, tuple[int, float]]:
     """Of each fingerprint that an earlier kept one comes closer to than `below`: which, how close.
 
-    Of equal distances the earlier counts.
+    Only those of a group are compared. Of equal distances the earlier counts.
     """
-    _, firsts_K, same_N = np.unique(prints_NY, axis=0, return_index=True, return_inverse=True)
-    first_of_N = firsts_K[same_N]
-    doubles = _near(prints_NY, np.sort(firsts_K), below)
+    marked = np.concatenate([prints_NY, groups_N[:, None].view(np.uint8)], axis=1)
+    _, firsts_K, same_N = np.unique(marked, axis=0, return_index=True, return_inverse=True)
+    first_of_N, firsts_K = firsts_K[same_N], np.sort(firsts_K)
+    doubles = _near(prints_NY[firsts_K], below, groups_N[firsts_K], firsts_K)
     for later in np.flatnonzero(first_of_N != np.arange(len(prints_NY))) if below else []:
         first = int(first_of_N[later])
         doubles[int(later)] = doubles.get(first, (first, 0.0))
@@ -56,12 +59,15 @@ def duplicates(prints_NY: NDArray[np.uint8], below: float) -> dict[int, tuple[in
 
 
 def _near(
-    prints_NY: NDArray[np.uint8], firsts_K: NDArray[np.int64], below: float
+    prints_NY: NDArray[np.uint8],
+    below: float,
+    groups_N: NDArray[np.int64],
+    names_N: NDArray[np.int64],
 ) -> dict[int, tuple[int, float]]:
-    """The same among fingerprints that all differ."""
+    """The same, by name, among fingerprints that all differ."""
     found: dict[int, list[tuple[float, int]]] = {}
-    for earlier, later, apart in _close_pairs(prints_NY[firsts_K], below):
-        found.setdefault(int(firsts_K[later]), []).append((apart, int(firsts_K[earlier])))
+    for earlier, later, apart in _close_pairs(prints_NY, below, groups_N):
+        found.setdefault(int(names_N[later]), []).append((apart, int(names_N[earlier])))
     doubles: dict[int, tuple[int, float]] = {}
     for later in sorted(found):
         if kept := [(apart, n) for apart, n in found[later] if n not in doubles]:
@@ -70,15 +76,17 @@ def _near(
     return doubles
 
 
-def _close_pairs(prints_NY: NDArray[np.uint8], below: float) -> set[tuple[int, int, float]]:
-    """(earlier, later, distance) of all pairs closer than `below`."""
-    n_groups = int(np.ceil(below * PRINT_BITS))  # at most n_groups - 1 bits differ
-    shuffled = np.random.default_rng(0).permutation(PRINT_BITS)  # silence is not all in one group
+def _close_pairs(
+    prints_NY: NDArray[np.uint8], below: float, groups_N: NDArray[np.int64]
+) -> set[tuple[int, int, float]]:
+    """(earlier, later, distance) of all pairs of a group that are closer than `below`."""
+    n_parts = int(np.ceil(below * PRINT_BITS))  # at most n_parts - 1 bits differ
+    shuffled = np.random.default_rng(0).permutation(PRINT_BITS)  # silence is not all in one part
     pairs: set[tuple[int, int, float]] = set()
-    for bits in np.array_split(shuffled, n_groups) if n_groups else []:
+    for bits in np.array_split(shuffled, n_parts) if n_parts else []:
         order, runs = _equal_runs(_keys(prints_NY, bits))
         for first, end in runs:
-            pairs |= _compare(prints_NY, np.sort(order[first:end]), below)
+            pairs |= _compare(prints_NY, np.sort(order[first:end]), below, groups_N)
     return pairs
 
 
@@ -98,7 +106,10 @@ def _equal_runs(keys: NDArray[np.void]) -> tuple[NDArray[np.int64], list[tuple[i
 
 
 def _compare(
-    prints_NY: NDArray[np.uint8], members: NDArray[np.int64], below: float
+    prints_NY: NDArray[np.uint8],
+    members: NDArray[np.int64],
+    below: float,
+    groups_N: NDArray[np.int64],
 ) -> set[tuple[int, int, float]]:
     pairs: set[tuple[int, int, float]] = set()
     step = max(1, _COMPARED // len(members))
@@ -106,6 +117,7 @@ def _compare(
         some = members[start : start + step]
         different = prints_NY[some][:, None] ^ prints_NY[members][None]
         apart = np.bitwise_count(different).sum(-1) / PRINT_BITS
-        for i, j in np.argwhere((apart < below) & (some[:, None] < members[None])):
+        related = groups_N[some][:, None] == groups_N[members][None]
+        for i, j in np.argwhere((apart < below) & (some[:, None] < members[None]) & related):
             pairs.add((int(some[i]), int(members[j]), float(apart[i, j])))
     return pairs

@@ -78,8 +78,10 @@ def measure(u: Utterance, root: Path, p: Clean) -> Measured | Undecodable:
 def measure_all(u: Utterance, root: Path, p: Clean) -> list[Measured] | Undecodable:
     """Measure an item, or each of the pieces that it is cut into; none: it holds no speech."""
     try:
+        if not (root / u.audio).is_file():  # a pipe would be waited for, a device never ends
+            return Undecodable(u.id, f"{u.audio} is no file")
         pieces = cut_up(u, root, p.duration_s[1]) if is_cut_up(u, p) else [u]
-    except ValueError as error:
+    except (ValueError, OSError) as error:
         return Undecodable(u.id, str(error))
     measured = []
     for piece in pieces:

@@ -23,6 +23,7 @@ from moss_speech.corpus.clean.words import Words
 from moss_speech.corpus.items import Utterance, open_dialogues
 from moss_speech.corpus.manifests import write_manifest
 from moss_speech.params.clean import Clean
+from moss_speech.speech.text import normalise
 from moss_speech.storage import write_json, write_jsonl
 
 _NO_PRINT = bytes(PRINT_BITS // 8)
@@ -38,6 +39,7 @@ class Cleaning:
         self._kept = bytearray()
         self._must_hear = bytearray()
         self._speakers: list[int] = []
+        self._texts: list[int] = []
         self._prints = bytearray()
         self._measured: list[Path] = []
         self._chosen: set[int] = set()
@@ -85,29 +87,43 @@ class Cleaning:
             self._kept.append(reject is None)
             self._prints += m.fingerprint if isinstance(m, Measured) else _NO_PRINT
             self._speakers.append(speakers.setdefault(u.speaker, len(speakers)))
+            self._texts.append(hash(normalise(u.text)))
             missing = u.tags.get("transcript") == "missing"
             doubtful = isinstance(m, Measured) and is_doubtful(u, m, self.p)
             self._must_hear.append(missing or doubtful)
             if reject is not None:
                 self._reject(u, reject)
 
-    def drop_duplicates(self) -> None:
-        """Of equal sounds the first one stays."""
+    def _doubles(self, groups: list[int]) -> dict[int, tuple[int, float]]:
+        """Of each kept candidate that sounds like an earlier one of its group: which, how close."""
         places = np.flatnonzero(np.frombuffer(self._kept, bool))
         prints_NY = np.frombuffer(self._prints, np.uint8).reshape(-1, len(_NO_PRINT))[places]
-        found = duplicates(prints_NY, self.p.duplicate_distance)
-        doubles = {int(places[n]): (int(places[of]), apart) for n, (of, apart) in found.items()}
+        groups_N = np.array(groups, np.int64)[places]
+        found = duplicates(prints_NY, self.p.duplicate_distance, groups_N)
+        return {int(places[n]): (int(places[of]), apart) for n, (of, apart) in found.items()}
+
+    def _drop_doubles(self, doubles: dict[int, tuple[int, float]]) -> None:
         originals = {of for of, _ in doubles.values()}
         names: dict[int, str] = {}
         for candidate in self._candidates() if doubles else ():
-            place = candidate.place
+            id_, place = candidate.utterance.id, candidate.place
             if place in originals:
-                names[place] = candidate.utterance.id
+                names[place] = id_
             if place in doubles:
                 of, apart = doubles[place]
-                value, allowed = f"{apart:.3f} from {names[of]}", self.p.duplicate_distance
-                reject = Reject(candidate.utterance.id, "duplicate", value, f">= {allowed:g}")
-                self._drop(candidate, reject)
+                allowed = f">= {self.p.duplicate_distance:g}"
+                value = f"{apart:.3f} from {names[of]}"
+                self._drop(candidate, Reject(id_, "duplicate", value, allowed))
+
+    def drop_equal_duplicates(self) -> None:
+        """Of equal sounds with equal words the first stays; other words make both doubtful."""
+        self._drop_doubles(self._doubles(self._texts))
+        for later, (earlier, _) in self._doubles([0] * len(self._texts)).items():
+            self._must_hear[later] = self._must_hear[earlier] = True
+
+    def drop_duplicates(self) -> None:
+        """Of equal sounds whose words were believed the first stays."""
+        self._drop_doubles(self._doubles([0] * len(self._texts)))
 
     def listen(self, seed: int) -> None:
         """Hear the sample, every doubtful item and every one without a transcript."""
@@ -119,22 +135,25 @@ class Cleaning:
         place = (self.root, self.p, self.folder)
         self._heard = over_utterances(LISTENING_TO, todo, len(self._chosen), *place)
 
-    def judge_words(self) -> None:
-        """Apply the rules for what was heard, then those for the words themselves."""
-        words, leaks = Words(self.p), Leaks(self.p.near_text)
+    def judge_heard(self) -> None:
+        """Apply the rules for what was heard."""
         for candidate, heard in self._spoken():
-            reject = None
             if heard is not None:
                 self.count.hear(candidate.utterance, heard)
-                reject = check_heard(candidate.utterance, heard, self.p)
+                if reject := check_heard(candidate.utterance, heard, self.p):
+                    self._drop(candidate, reject)
+
+    def judge_words(self) -> None:
+        """Apply the rules for the words themselves, given or written down; then look for leaks."""
+        words, leaks = Words(self.p), Leaks(self.p.near_text)
+        for candidate, heard in self._spoken():
             final = with_words(candidate, heard).utterance
-            reject = reject or words.check(final)
-            if reject is None:
+            if (reject := words.check(final)) is None:
                 leaks.add(final)
             else:
                 self._drop(candidate, reject)
         for candidate, heard in self._spoken():
-            if (reject := leaks.check(with_words(candidate, heard).utterance)) is not None:
+            if reject := leaks.check(with_words(candidate, heard).utterance):
                 self._drop(candidate, reject)
 
     def write(self, out: Path) -> dict[str, Any]:
@@ -171,8 +190,10 @@ def clean_corpus(
     cleaning = Cleaning(corpus, root, p, folder)
     cleaning.measure()
     cleaning.judge_sound()
-    cleaning.drop_duplicates()
+    cleaning.drop_equal_duplicates()
     cleaning.listen(seed)
+    cleaning.judge_heard()
+    cleaning.drop_duplicates()
     cleaning.judge_words()
     summary = cleaning.write(out)
     cleaning.count.check_share(p.max_reject_share, cleaning.rejects)
