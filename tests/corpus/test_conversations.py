@@ -43,7 +43,7 @@ def drawn(found: Material, kind: Kind, n: int = 60, **more: object) -> set[bytes
     plain = {"filler_share": 0.0, "splice_share": 0.0, "end_share": 1.0}
     p = composition(mixture=mixture, **plain, **more)
     composer = Composer(found, p, TOKENIZER, CONFIG, seed=4)
-    return {content(s) for _, (_, s) in zip(range(n), composer, strict=False)}
+    return {content(one.sequence) for _, one in zip(range(n), composer, strict=False)}
 
 
 def content(sequence: grid.GridSequence) -> bytes:

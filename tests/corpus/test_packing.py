@@ -14,6 +14,7 @@ from moss_speech.corpus.packing.compose import KINDS, Composer
 from moss_speech.corpus.packing.material import gather
 from moss_speech.corpus.packing.packed import Packed, pack, unpack
 from moss_speech.corpus.packing.stage import compose_packed
+from moss_speech.corpus.passages import Passage, Piece
 from moss_speech.lm.grid import IGNORE, GridSequence
 from moss_speech.params.lm import Composition, Mixture
 from moss_speech.training.lm_batches import take
@@ -29,6 +30,10 @@ def composition(**more: object) -> Composition:
     values = {
         "packed_rows": 30,
         "mixture": mixture,
+        "languages": {},
+        "sources": {},
+        "pieces": {"unit": "words", "range": [1, 3]},
+        "speech_from": "all",
         "max_exchanges": 2,
         "tempo_jitter": 0.0,
         "filler_share": 0.5,
@@ -43,7 +48,7 @@ def composition(**more: object) -> Composition:
 
 def sequences(n: int, seed: int) -> list[GridSequence]:
     composer = Composer(material(), composition(), TOKENIZER, CONFIG, seed)
-    return [sequence for _, (_, sequence) in zip(range(n), composer, strict=False)]
+    return [drawn.sequence for _, drawn in zip(range(n), composer, strict=False)]
 
 
 def utterance(number: int, role: str, voice: Split, wording: Split, text: str) -> Utterance:
@@ -78,7 +83,10 @@ def material():
         id_: [WordSpan(w, i, i + 1) for i, w in enumerate(u.text.split())]
         for id_, u in utterances.items()
     }
-    return gather(utterances, dialogues, codes, borders)
+    asked = next(u for u in utterances.values() if u.for_training)
+    pieces = (Piece("first typed."), Piece(asked.text, asked.id), Piece("then typed."))
+    passages = [Passage("p", "train", "en", "web", pieces)]
+    return gather(utterances, dialogues, codes, borders, passages)
 
 
 @settings(max_examples=25)
@@ -141,16 +149,21 @@ def test_what_is_taught_in_text_is_never_in_a_spoken_dialogue() -> None:
         Composer(found, composition(mixture=only), TOKENIZER, CONFIG, seed=0)
 
 
-def test_account_counts_every_row_and_target() -> None:
+def test_account_counts_every_row_target_and_code() -> None:
     composer = Composer(material(), composition(), TOKENIZER, CONFIG, seed=2)
-    packed, account = compose_packed(composer, 30, 150, CONFIG.ids)
-    whole = list(unpack(packed))
-    assert sum(kind["sequences"] for kind in account.values()) == len(whole)
-    assert sum(kind["rows"] for kind in account.values()) == sum(len(s.rows_TC) for s in whole)
+    packed, account = compose_packed(composer, 30, 150, ids := CONFIG.ids)
+    whole, rows = list(unpack(packed)), account.rows()
+    assert account.sequences == sum(row["sequences"] for row in rows) == len(whole)
+    assert sum(row["rows"] for row in rows) == sum(len(s.rows_TC) for s in whole)
     for c, name in enumerate(("text_targets", "speech_targets")):
-        counted = sum(kind[name] for kind in account.values())
+        counted = sum(row[name] for row in rows)
         assert counted == sum(int((s.targets_TC[:, c] != IGNORE).sum()) for s in whole)
-    assert set(account) == set(KINDS) and len(packed) >= 30
+    codes = sum(
+        int(((s.rows_TC[:, 0] == ids.modality_pad) & (s.rows_TC[:, 1] < ids.eosp)).sum())
+        for s in whole
+    )
+    assert sum(row["hours"] for row in rows) == pytest.approx(codes / 12.5 / 3600)
+    assert {row["kind"] for row in rows} == set(KINDS) and len(packed) >= 30
 
 
 def test_equal_seeds_give_equal_packs(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from moss_speech.cli import (
     bench,
     checkpoints,
     codec,
+    composition,
     data,
     keys,
     package,
@@ -28,6 +29,7 @@ from moss_speech.settings import child_environment, settings, switch_off_telemet
 
 app = typer.Typer(no_args_is_help=True, help="Train, judge, promote and serve speech models.")
 app.add_typer(data.app, name="data")
+data.app.add_typer(composition.app)
 app.add_typer(bench.app, name="bench")
 app.add_typer(keys.app, name="key")
 app.add_typer(reports.app, name="report")

@@ -4,8 +4,11 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from moss_speech.params.base import Params, StageParams
+from moss_speech.params.base import Params, Range, StageParams
 from moss_speech.params.fit import FitParams
+
+_SHORTEST_S = 0.08
+"""What one code stands for."""
 
 
 class Mixture(Params):
@@ -20,6 +23,12 @@ class Mixture(Params):
     interleave: float = Field(ge=0)
     copy_text: float = Field(ge=0)
     """Text that is to be repeated: text replay."""
+    speech: float = Field(ge=0)
+    """Whole clips as speech alone."""
+    passage: float = Field(ge=0)
+    """Texts of which some sentences are synthesised speech."""
+    text: float = Field(ge=0)
+    """The same texts, all typed."""
 
     @model_validator(mode="after")
     def _has_something(self) -> Self:
@@ -28,12 +37,42 @@ class Mixture(Params):
         return self
 
 
+class Pieces(Params):
+    """How long the pieces of interleaved speech are; they end at word borders."""
+
+    unit: Literal["words", "s"]
+    range: Range
+    """Shortest and longest piece; what is left at the end may be shorter."""
+
+    @model_validator(mode="after")
+    def _can_be_cut(self) -> Self:
+        low, high = self.range
+        if self.unit == "words" and (low < 1 or low % 1 or high % 1):
+            raise ValueError(f"range is {self.range} words, must be whole numbers from 1 on")
+        if low < _SHORTEST_S:
+            raise ValueError(f"range is {self.range} s, must be at least {_SHORTEST_S} (a code)")
+        return self
+
+
+Shares = Annotated[dict[str, Annotated[float, Field(ge=0)]], Field(max_length=1000)]
+"""Shares by name; only their ratio counts. Empty: every item is equally likely."""
+
+
 class Composition(Params):
     """How one stage's training sequences are drawn."""
 
     packed_rows: int = Field(ge=1)
     """Packed rows to make; training goes through them again if it needs more."""
     mixture: Mixture
+    """Of the sequences, not of their rows: `data/packs/composition.md` has both."""
+    languages: Shares
+    """Of the languages (ISO 639-1) within a kind; names every language of the corpus."""
+    sources: Shares
+    """Of the corpus's sources within a language; names every source."""
+    pieces: Pieces
+    """Of `interleave`: typed and spoken in turn."""
+    speech_from: Literal["untranscribed", "all"]
+    """Clips of `speech`: those without words, or every training clip."""
     max_exchanges: int = Field(ge=1, le=16)
     """Most dialogues of one exchange that are joined to a conversation; each number up to it is
     equally likely. Longer dialogues stay as they are."""

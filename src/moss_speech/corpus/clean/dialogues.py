@@ -6,12 +6,14 @@ from dataclasses import replace
 from moss_speech.corpus.clean.verdicts import Reject
 from moss_speech.corpus.clean.words import check_personal
 from moss_speech.corpus.items import Dialogue, Turn
+from moss_speech.corpus.passages import Passage
 from moss_speech.params.clean import Clean
 
 
-def spoken_ids(dialogues: Iterable[Dialogue]) -> set[str]:
-    """Ids of all utterances that belong to a dialogue."""
-    return {id_ for d in dialogues for turn in d.turns for id_ in turn.utterances}
+def spoken_ids(dialogues: Iterable[Dialogue], passages: Iterable[Passage]) -> set[str]:
+    """Ids of all utterances that belong to a dialogue or a passage."""
+    said = {id_ for d in dialogues for turn in d.turns for id_ in turn.utterances}
+    return said | {piece.utterance for p in passages for piece in p.pieces if piece.utterance}
 
 
 def clean_dialogues(

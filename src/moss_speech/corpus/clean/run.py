@@ -22,6 +22,7 @@ from moss_speech.corpus.clean.verdicts import Reject, check_heard, check_item, i
 from moss_speech.corpus.clean.words import Words
 from moss_speech.corpus.items import Utterance, open_dialogues
 from moss_speech.corpus.manifests import write_manifest
+from moss_speech.corpus.passages import open_passages, write_passages
 from moss_speech.params.clean import Clean
 from moss_speech.speech.text import normalise
 from moss_speech.storage import write_json, write_jsonl
@@ -158,8 +159,8 @@ class Cleaning:
 
     def write(self, out: Path) -> dict[str, Any]:
         """Write what is kept and why the rest is not; returns the summary."""
-        dialogues = open_dialogues(self.corpus)
-        wanted, said = spoken_ids(dialogues), dict[str, str]()
+        dialogues, passages = open_dialogues(self.corpus), open_passages(self.corpus)
+        wanted, said = spoken_ids(dialogues, passages), dict[str, str]()
 
         def cuts() -> Iterator[Any]:
             for candidate, heard in self._spoken():
@@ -173,6 +174,7 @@ class Cleaning:
         kept, rejects = clean_dialogues(dialogues, said, self.p)
         self.rejects += [self.count.reject_dialogue(r) for r in rejects]
         write_jsonl(out / "dialogues.jsonl", (d.to_json() for d in kept))
+        write_passages(out, [part for whole in passages for part in whole.within(said)])
         write_jsonl(out / "rejects.jsonl", (r.to_json() for r in self.rejects))
         summary = self.count.summary(len(kept))
         write_json(out / "summary.json", summary)

@@ -1,21 +1,21 @@
-"""Drawing training sequences: four dialogue pairings, dictation, reading aloud, interleaving."""
+"""Drawing training sequences: dialogues, dictation, reading, interleaved speech, speech alone."""
 
-from collections.abc import Iterator, Sequence
-from typing import Literal, TypeVar, get_args
+from collections.abc import Iterator, Sequence, Sized
+from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 
-from moss_speech.corpus.packing.fillers import Fillers
 from moss_speech.corpus.packing.material import (
-    PAIRINGS,
-    Codes,
     Conversation,
-    Exchange,
     Material,
+    Origin,
     Pairing,
+    Reading,
     Spoken,
 )
-from moss_speech.corpus.packing.splice import Splicer, most_typical
+from moss_speech.corpus.packing.pieces import interleave
+from moss_speech.corpus.packing.pool import Pool, check_shares
+from moss_speech.corpus.packing.tell import Teller
 from moss_speech.lm.config import LMConfig
 from moss_speech.lm.grid import (
     IGNORE,
@@ -28,23 +28,21 @@ from moss_speech.lm.grid import (
 from moss_speech.lm.tokenizer import TextTokenizer
 from moss_speech.params.lm import Composition
 
-Kind = Literal[Pairing, "asr", "tts", "interleave", "copy_text"]
-"""A dialogue in one of the four pairings; dictation; reading; both mixed; repeating."""
+Kind = Literal[Pairing, "asr", "tts", "interleave", "copy_text", "speech", "passage", "text"]
+"""A dialogue in one of the four pairings; dictation; reading; both mixed; repeating; whole clips;
+passages, partly spoken or all typed."""
 KINDS: tuple[Kind, ...] = get_args(Kind)
-_MAX_SPAN_WORDS = 3
-T = TypeVar("T")
+_Sources = Sequence[Spoken | Conversation | Reading]
 
 
-def _typical_answers(exchanges: Sequence[Exchange], n_kept: int) -> dict[str, list[Spoken]]:
-    """The most typical renditions of each answer that is spoken, wherever it is an answer."""
-    spoken: dict[str, dict[str, Spoken]] = {}
-    for exchange in exchanges:
-        spoken.setdefault(exchange.answer, {}).update({s.id: s for s in exchange.answers})
-    renditions = {answer: list(by_id.values()) for answer, by_id in spoken.items() if by_id}
-    return {
-        answer: [said[i] for i in most_typical([s.codes for s in said], n_kept)]
-        for answer, said in renditions.items()
-    }
+class Drawn(NamedTuple):
+    """A training sequence and where it comes from."""
+
+    kind: Kind
+    sequence: GridSequence
+    origins: frozenset[Origin]
+    voices: frozenset[str]
+    """Speakers of the recordings in it; stray words between others' are not counted."""
 
 
 class Composer:
@@ -60,62 +58,87 @@ class Composer:
     ) -> None:
         self._p, self._tokenizer, self._config = p, tokenizer, config
         self._random = np.random.default_rng(seed)
-        self._dialogues = {pairing: material.suited(pairing) for pairing in PAIRINGS}
-        self._texts = sorted({s.text for s in material.spoken})
-        self._spoken = [s for s in material.spoken if len(s.codes)]
-        self._read = [s for s in self._spoken if s.is_assistant or not p.assistant_reads]
-        assistant = [s for s in self._spoken if s.is_assistant]
-        self._splicer = Splicer(assistant, p.renditions)
-        self._answers = _typical_answers(material.exchanges, p.renditions)
-        self._fillers = Fillers(self._spoken, material.exchanges)
-        self._aligned = [s for s in self._spoken if len(s.words) > 1]
+        check_shares(material.everything, p)
+        self._teller = Teller(material, p)
+        spoken = [s for s in material.spoken if len(s.codes)]
+        texts = {s.text: s for s in reversed(material.spoken)}
+        clips = [*material.wordless, *(spoken if p.speech_from == "all" else ())]
+        self._spoken = Pool(spoken, p)
+        self._read = Pool([s for s in spoken if s.is_assistant or not p.assistant_reads], p)
+        self._texts = Pool([texts[text] for text in sorted(texts)], p)
+        self._aligned = Pool([s for s in spoken if len(s.words) > 1], p)
+        self._clips = Pool([s for s in clips if len(s.codes)], p)
+        self._readings = Pool(material.readings, p)
+        self._read_aloud = Pool([r for r in material.readings if r.is_spoken], p)
         shares = np.array([getattr(p.mixture, kind) for kind in KINDS])
         self._shares = shares / shares.sum()
         self._check()
 
     def _check(self) -> None:
-        pools: dict[Kind, Sequence[object]] = {
-            "t2t": self._dialogues["t2t"],
-            "s2t": self._dialogues["s2t"],
-            "t2s": self._dialogues["t2s"],
-            "s2s": self._dialogues["s2s"],
+        pools: dict[Kind, Sized] = {
+            "t2t": self._teller.pools["t2t"],
+            "s2t": self._teller.pools["s2t"],
+            "t2s": self._teller.pools["t2s"],
+            "s2s": self._teller.pools["s2s"],
             "asr": self._spoken,
             "tts": self._read,
             "interleave": self._aligned,
             "copy_text": self._texts,
+            "speech": self._clips,
+            "passage": self._read_aloud,
+            "text": self._readings,
         }
         for kind, share in zip(KINDS, self._shares, strict=True):
-            if share > 0 and not pools[kind]:
+            if share > 0 and not len(pools[kind]):
                 raise ValueError(
                     f"mixture.{kind} is {getattr(self._p.mixture, kind)}, must be 0: "
                     "the corpus has nothing for it"
                 )
 
-    def __iter__(self) -> Iterator[tuple[Kind, GridSequence]]:
-        """Yield kind and sequence without end."""
+    def __iter__(self) -> Iterator[Drawn]:
+        """Yield sequences without end."""
         while True:
             kind = KINDS[self._random.choice(len(KINDS), p=self._shares)]
-            yield kind, self._without_some_ends(self._draw(kind))
+            sequence, sources, heard = self._draw(kind)
+            yield Drawn(
+                kind,
+                self._without_some_ends(sequence),
+                frozenset(source.origin for source in sources),
+                frozenset(s.speaker for s in heard),
+            )
 
-    def _draw(self, kind: Kind) -> GridSequence:
+    def _draw(self, kind: Kind) -> tuple[GridSequence, _Sources, Sequence[Spoken]]:
+        """A sequence, what it is made from, and the recordings that are heard in it."""
         match kind:
             case "asr":
-                heard = self._pick(self._spoken)
-                return self._repeat(Turn("user", codes=self._in_a_tempo(heard.codes)), heard.text)
+                one = self._spoken.pick(self._random)
+                codes = self._teller.in_a_tempo(one.codes, self._random)
+                return self._repeat(Turn("user", codes=codes), one.text), [one], [one]
             case "tts":
-                said = self._pick(self._read)
-                return self._repeat(Turn("user", text=said.text), self._said_codes(said))
+                one = self._read.pick(self._random)
+                codes = self._teller.said_codes(one, self._random)
+                return self._repeat(Turn("user", text=one.text), codes), [one], [one]
             case "copy_text":
-                text = self._pick(self._texts)
-                return self._repeat(Turn("user", text=text), text)
+                one = self._texts.pick(self._random)
+                return self._repeat(Turn("user", text=one.text), one.text), [one], []
             case "interleave":
-                spans = self._spans(self._pick(self._aligned))
-                return interleaved_sequence(spans, self._tokenizer, self._config)
+                one = self._aligned.pick(self._random)
+                return self._row(interleave(one, self._p.pieces, self._random)), [one], [one]
+            case "speech":
+                one = self._clips.pick(self._random)
+                return self._row([one.codes.tolist()]), [one], [one]
+            case "passage":
+                reading = self._read_aloud.pick(self._random)
+                return self._row(reading.runs()), [reading], reading.spoken
+            case "text":
+                reading = self._readings.pick(self._random)
+                return self._row([reading.text]), [reading], []
             case _:
-                return self._dialogue(kind)
+                turns, told, heard = self._teller.tell(kind, self._random)
+                return training_sequence(turns, self._tokenizer, self._config), told, heard
 
-    def _pick(self, pool: Sequence[T]) -> T:
-        return pool[int(self._random.integers(len(pool)))]
+    def _row(self, pieces: Sequence[str | list[int]]) -> GridSequence:
+        return interleaved_sequence(pieces, self._tokenizer, self._config)
 
     def _repeat(self, asked: Turn, answer: str | list[int]) -> GridSequence:
         if isinstance(answer, str):
@@ -124,76 +147,6 @@ class Composer:
             reply = Turn("assistant", codes=answer)
             turns = [Turn("system", REPEAT["audio"]), asked, reply]
         return training_sequence(turns, self._tokenizer, self._config)
-
-    def _dialogue(self, pairing: Pairing) -> GridSequence:
-        told = self._exchanges(self._dialogues[pairing])
-        turns = [turn for exchange in told for turn in self._exchange(exchange, pairing)]
-        return training_sequence(turns, self._tokenizer, self._config)
-
-    def _exchanges(self, pool: Sequence[Conversation]) -> Iterator[Exchange]:
-        """One dialogue as it is; to one of a single exchange others of that kind are joined."""
-        n_joined = int(self._random.integers(1, self._p.max_exchanges + 1))
-        first = self._pick(self._of_one_sort(pool))
-        yield from first.exchanges
-        if len(first.exchanges) > 1:
-            return
-        single = [c for c in pool if len(c.exchanges) == 1]
-        for _ in range(n_joined - 1):
-            yield from self._pick(self._of_one_sort(single)).exchanges
-
-    def _of_one_sort(self, pool: Sequence[Conversation]) -> Sequence[Conversation]:
-        """The dialogues that repeat words, or those that do not, by their shares."""
-        if self._p.repeat_share is None:
-            return pool
-        wanted = self._random.random() < self._p.repeat_share
-        return [c for c in pool if c.repeats == wanted] or pool
-
-    def _exchange(self, exchange: Exchange, pairing: Pairing) -> tuple[Turn, Turn]:
-        """Both turns; a question of a spoken pairing that no recording speaks stays typed."""
-        asked, said = Turn("user", exchange.question), Turn("assistant", exchange.answer)
-        if pairing[0] == "s" and exchange.questions:
-            asked = Turn("user", codes=self._asked_codes(self._pick(exchange.questions)))
-        if pairing[-1] == "s":
-            said = Turn(
-                "assistant", codes=self._said_codes(self._pick(self._answers[exchange.answer]))
-            )
-        return asked, said
-
-    def _said_codes(self, said: Spoken) -> list[int]:
-        """Codes of a rendition, some with the beginning of another one."""
-        codes = said.codes
-        if said.is_assistant and self._random.random() < self._p.splice_share:
-            codes = self._splicer.splice(said, self._random)
-        return [int(code) for code in codes]
-
-    def _asked_codes(self, asked: Spoken) -> list[int]:
-        """Codes of a question, sometimes with stray words between its own."""
-        stray = self._random.random() < self._p.filler_share
-        return self._in_a_tempo(self._fillers.insert(asked, self._random) if stray else asked.codes)
-
-    def _in_a_tempo(self, codes_N: Codes) -> list[int]:
-        """Codes of what is heard, some dropped and some doubled: other tempi."""
-        times = np.ones(len(codes_N), np.int64)
-        changed = self._random.random(len(codes_N)) < self._p.tempo_jitter
-        times[changed] = self._random.choice((0, 2), int(changed.sum()))
-        codes: list[int] = np.repeat(codes_N, times).tolist()
-        return codes or [int(code) for code in codes_N]
-
-    def _spans(self, spoken: Spoken) -> list[str | list[int]]:
-        """Runs of words of an utterance, typed and spoken in turn; spoken ones touch."""
-        spans: list[str | list[int]] = []
-        typed, first = bool(self._random.integers(2)), 0
-        while first < len(spoken.words):
-            last = first + int(self._random.integers(1, _MAX_SPAN_WORDS + 1))
-            run, following = spoken.words[first:last], spoken.words[last : last + 1]
-            start = spoken.words[first].start_code if first else 0
-            end = following[0].start_code if following else len(spoken.codes)
-            if typed or end <= start:
-                spans.append(" " * bool(first) + " ".join(w.word for w in run))
-            else:
-                spans.append(spoken.codes[start:end].tolist())
-            typed, first = not typed, last
-        return spans
 
     def _without_some_ends(self, sequence: GridSequence) -> GridSequence:
         """Drop most targets for the turn's end after speech, so that the text tail can rest."""

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from moss_speech.corpus.items import Dialogue, Utterance
+from moss_speech.corpus.passages import Passage, Piece
 
 Codes = NDArray[np.int64]
 Pairing = Literal["t2t", "s2t", "t2s", "s2s"]
@@ -33,14 +34,25 @@ class Word(Protocol):
 
 
 @dataclass(frozen=True)
+class Origin:
+    """What the account and the shares tell items apart by."""
+
+    language: str = "en"
+    source: str = "unnamed"
+
+
+@dataclass(frozen=True)
 class Spoken:
     """One training utterance with its codes; `words` is empty if its borders are unknown."""
 
     id: str
     text: str
+    """Empty for speech that nobody wrote down."""
     codes: Codes
     is_assistant: bool
     words: tuple[Word, ...]
+    origin: Origin = Origin()
+    speaker: str = ""
 
 
 @dataclass(frozen=True)
@@ -60,6 +72,7 @@ class Conversation:
     exchanges: tuple[Exchange, ...]
     text_only: bool
     """True for what is taught in text only: its speech is never used in a dialogue."""
+    origin: Origin = Origin()
 
     @property
     def repeats(self) -> bool:
@@ -85,13 +98,55 @@ class Conversation:
 
 
 @dataclass(frozen=True)
+class Reading:
+    """A training passage: its sentences in order, typed or spoken."""
+
+    text: str
+    pieces: tuple[str | Spoken, ...]
+    origin: Origin
+
+    @property
+    def spoken(self) -> list[Spoken]:
+        """The sentences that are heard."""
+        return [piece for piece in self.pieces if isinstance(piece, Spoken)]
+
+    @property
+    def is_spoken(self) -> bool:
+        """Whether any sentence is."""
+        return bool(self.spoken)
+
+    def runs(self) -> list[str | list[int]]:
+        """Typed and spoken in turn: sentences that follow each other typed are one piece."""
+        runs: list[str | list[int]] = []
+        for piece in self.pieces:
+            if isinstance(piece, Spoken):
+                runs.append(piece.codes.tolist())
+                continue
+            typed = f" {piece}" if runs else piece
+            if runs and isinstance(before := runs[-1], str):
+                runs[-1] = before + typed
+            else:
+                runs.append(typed)
+        return runs
+
+
+@dataclass(frozen=True)
 class Material:
     """Everything that sequences of a stage are drawn from."""
 
     spoken: tuple[Spoken, ...]
+    """Training utterances with their words."""
     conversations: tuple[Conversation, ...]
     left_out: Mapping[str, int]
     """Dialogues that nothing is drawn from, by reason."""
+    wordless: tuple[Spoken, ...] = ()
+    """Training utterances that nobody wrote down."""
+    readings: tuple[Reading, ...] = ()
+
+    @property
+    def everything(self) -> "tuple[Spoken | Conversation | Reading, ...]":
+        """All items, whatever they are drawn for."""
+        return (*self.spoken, *self.wordless, *self.conversations, *self.readings)
 
     @property
     def exchanges(self) -> list[Exchange]:
@@ -123,9 +178,9 @@ class Material:
 
 def text_material(dialogues: Sequence[Dialogue], utterances: Mapping[str, Utterance]) -> Material:
     """Training material without any speech: for the text backbone."""
-    texts = sorted({u.text for u in utterances.values() if u.for_training})
+    origins = {u.text: _origin(u) for u in utterances.values() if u.for_training and u.text}
     nothing = np.zeros(0, np.int64)
-    spoken = tuple(Spoken(text, text, nothing, False, ()) for text in texts)
+    spoken = tuple(Spoken(t, t, nothing, False, (), origins[t]) for t in sorted(origins))
     return Material(spoken, *_conversations(dialogues, {}))
 
 
@@ -134,17 +189,47 @@ def gather(
     dialogues: Sequence[Dialogue],
     codes: Mapping[str, Codes],
     borders: Mapping[str, Sequence[Word]],
+    passages: Sequence[Passage] = (),
 ) -> Material:
     """Training material; utterances of held-out voices or wordings are left out here."""
     assistants = {u.speaker for u in utterances.values() if u.role == "answer"}
-    spoken = {
+    found = {
         u.id: Spoken(
-            u.id, u.text, codes[u.id], u.speaker in assistants, tuple(borders.get(u.id, ()))
+            id=u.id,
+            text=u.text,
+            codes=codes[u.id],
+            is_assistant=u.speaker in assistants,
+            words=tuple(borders.get(u.id, ())),
+            origin=_origin(u),
+            speaker=u.speaker,
         )
         for u in utterances.values()
         if u.for_training and u.role != "human" and u.id in codes
     }
-    return Material(tuple(spoken.values()), *_conversations(dialogues, spoken))
+    spoken = {id_: s for id_, s in found.items() if s.text}
+    return Material(
+        tuple(spoken.values()),
+        *_conversations(dialogues, spoken),
+        wordless=tuple(s for s in found.values() if not s.text),
+        readings=_readings(passages, spoken),
+    )
+
+
+def _origin(u: Utterance) -> Origin:
+    return Origin(u.language, u.tags.get("source", Origin.source))
+
+
+def _readings(passages: Sequence[Passage], spoken: Mapping[str, Spoken]) -> tuple[Reading, ...]:
+    """Passages of the training split; a sentence whose speech is unknown here stays typed."""
+
+    def said(piece: Piece) -> str | Spoken:
+        return piece.text if piece.utterance is None else spoken.get(piece.utterance, piece.text)
+
+    return tuple(
+        Reading(p.text, tuple(map(said, p.pieces)), Origin(p.language, p.source))
+        for p in passages
+        if p.split == "train"
+    )
 
 
 def _conversations(
@@ -167,5 +252,15 @@ def _conversations(
             Exchange(asked.text, said.text, those(asked.utterances), those(said.utterances))
             for asked, said in dialogue.exchanges
         )
-        conversations.append(Conversation(exchanges, dialogue.tags.get("taught") == "text"))
+        taught_in_text = dialogue.tags.get("taught") == "text"
+        origin = _told_origin(dialogue, exchanges)
+        conversations.append(Conversation(exchanges, taught_in_text, origin))
     return tuple(conversations), left_out
+
+
+def _told_origin(dialogue: Dialogue, exchanges: Sequence[Exchange]) -> Origin:
+    """By the dialogue's tags; what they leave out, by the first recording of a turn."""
+    speech = (s.origin for e in exchanges for s in (*e.questions, *e.answers))
+    heard = next(speech, Origin())
+    tags = {"language": heard.language, "source": heard.source, **dialogue.tags}
+    return Origin(tags["language"], tags["source"])
