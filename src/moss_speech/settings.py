@@ -111,6 +111,8 @@ class Settings(BaseSettings):
     """True asks the model hub for third-party weights before the package archives."""
     hub_endpoint: str | None = None
     """Address of a mirror of the model hub; default: the hub itself."""
+    endpoint_key: SecretStr | None = None
+    """With which language models and synthesisers are asked that params name by address."""
 
     @field_validator("origins", mode="before")
     @classmethod

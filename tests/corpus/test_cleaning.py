@@ -116,7 +116,12 @@ def collect(few: Embedded, root: Path, threads: int) -> None:
     counts = {"renditions": 1, "held_out_renditions": 0, "wordings_read": 0}
     embedded = few.model_copy(update={"assistant": few.assistant.model_copy(update=counts)})
     p = Corpus(
-        threads=threads, embedded=embedded, human_test=False, split_shares=SHARES, sources=[]
+        threads=threads,
+        embedded=embedded,
+        human_test=False,
+        split_shares=SHARES,
+        sources=[],
+        synthesised=[],
     )
     (root / "data" / "corpus").mkdir(parents=True)
     collect_corpus(p, 1, root / "data" / "corpus", Path("data/corpus"))

@@ -2,13 +2,14 @@
 
 from typing import Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, model_validator
 
 from moss_speech.params.base import Params, Range, StageParams
 from moss_speech.params.sources import AnySource, SplitShares
+from moss_speech.params.synthesis import Synthesis
 
 Category = Literal["color", "animal", "next", "count", "opposite"]
-OURS = ("embedded", "human", "synthesised")
+OURS = ("embedded", "human")
 """Names of sources that the platform makes itself."""
 
 
@@ -101,10 +102,12 @@ class Corpus(StageParams):
     """Of sources that are split by speaker."""
     sources: list[AnySource]
 
-    @field_validator("sources")
-    @classmethod
-    def _names_differ(cls, sources: list[AnySource]) -> list[AnySource]:
-        names = [source.name for source in sources]
+    synthesised: list[Synthesis]
+    """Texts and text dialogues that are read by synthesisers."""
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> "Corpus":
+        names = [source.name for source in (*self.sources, *self.synthesised)]
         if twice := next((n for n in names if names.count(n) > 1 or n in OURS), None):
             raise ValueError(f"the name {twice!r} is taken, must differ from the others and {OURS}")
-        return sources
+        return self

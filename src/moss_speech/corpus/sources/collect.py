@@ -8,6 +8,7 @@ from moss_speech.corpus.sources.human import collect_human
 from moss_speech.corpus.sources.kinds import open_source
 from moss_speech.corpus.sources.manifests import Collected, Item, Source, count_by, write_corpus
 from moss_speech.corpus.sources.render import Spoken, render
+from moss_speech.corpus.synthesis.collect import collect_synthesised
 from moss_speech.params.corpus import Corpus, Embedded
 from moss_speech.settings import settings
 
@@ -26,6 +27,7 @@ def collect_corpus(p: Corpus, seed: int, out: Path, final: Path) -> dict[str, fl
         collected.append(_embedded(p.embedded, seed, audio, p.threads))
     if p.human_test:
         collected.append(collect_human(audio))
+    collected += collect_synthesised(p.synthesised, seed, out, p.threads)
     sources = write_corpus(out, final, [*collected, *own])
     counts: dict[str, float] = {
         f"items/{source.name}": sum(source.counts.values()) for source in sources

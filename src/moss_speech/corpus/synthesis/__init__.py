@@ -1,0 +1,1 @@
+"""Speech that is made from texts and text dialogues, and checked by a recogniser."""
