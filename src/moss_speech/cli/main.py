@@ -15,6 +15,7 @@ from moss_speech.cli import (
     codec,
     composition,
     data,
+    evaluate,
     keys,
     package,
     plan,
@@ -25,6 +26,7 @@ from moss_speech.cli import (
 )
 from moss_speech.cli.errors import plain_errors
 from moss_speech.cli.options import Json, Model, Voice
+from moss_speech.cli.stages import reproduce
 from moss_speech.settings import child_environment, settings, switch_off_telemetry
 
 app = typer.Typer(no_args_is_help=True, help="Train, judge, promote and serve speech models.")
@@ -36,6 +38,7 @@ app.add_typer(reports.app, name="report")
 app.add_typer(voices.app, name="voice")
 app.add_typer(checkpoints.app)
 app.add_typer(codec.app)
+app.add_typer(evaluate.app)
 app.add_typer(plan.app)
 app.add_typer(package.app)
 app.add_typer(sound.app)
@@ -54,27 +57,7 @@ def train(
     force: Annotated[bool, typer.Option(help="Run even if nothing changed")] = False,
 ) -> None:
     """Bring one stage up to date with DVC, leaving what is upstream alone."""
-    _reproduce(stage, force)
-
-
-@app.command()
-@plain_errors
-def evaluate(
-    force: Annotated[bool, typer.Option(help="Judge even if nothing changed")] = False,
-) -> None:
-    """Judge models/bundle and write reports/."""
-    _reproduce("evaluate", force)
-
-
-def _reproduce(stage: str, force: bool) -> None:
-    from moss_speech.stages.runner import declaration
-
-    declaration(settings().root, stage)
-    command = [sys.executable, "-m", "dvc", "repro", "--single-item", stage]
-    command += ["--force"] if force else []
-    done = subprocess.run(command, cwd=settings().root, env=child_environment(), check=False)
-    if done.returncode:
-        raise typer.Exit(1)
+    reproduce(stage, force)
 
 
 @app.command()

@@ -4,6 +4,7 @@ Shapes: S samples at 16 kHz, M mel bands, F frames.
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -27,29 +28,36 @@ class Recogniser(Protocol):
 
 
 class Whisper:
-    """Whisper by CTranslate2, int8, greedy, of one language, windows as short as the clips allow.
+    """Whisper by CTranslate2, int8, greedy, of one language, windows as short as clips allow.
 
-    It writes timestamps, which are dropped: without them it repeats itself in short windows.
+    A packaged one by its name, or the folder of a converted one. It writes timestamps, which are
+    dropped: without them it repeats itself in short windows.
     """
 
     def __init__(
         self,
-        name: Literal["whisper-base", "whisper-tiny.en"],
+        model: Literal["whisper-base", "whisper-tiny.en"] | Path,
         threads: int = 1,
         language: str = "en",
     ) -> None:
         from faster_whisper import WhisperModel
         from faster_whisper.tokenizer import Tokenizer
 
-        folder = str(fetch(name))
+        folder = str(model if isinstance(model, Path) else fetch(model))
         self._model: Any = WhisperModel(folder, compute_type="int8", cpu_threads=threads)
         multilingual = self._model.model.is_multilingual
+        if language != "en" and not multilingual:
+            raise ValueError(f"{model} hears English only, language is {language!r}")
         self._tokenizer: Any = Tokenizer(
             self._model.hf_tokenizer, multilingual, task="transcribe", language=language
         )
 
     def transcribe(self, clips: Sequence[Samples]) -> list[str]:
         """Words of each clip; clips above 30 s are heard in pieces of 30 s."""
+        return [normalise(text) for text in self.write(clips)]
+
+    def write(self, clips: Sequence[Samples]) -> list[str]:
+        """What `transcribe` hears as Whisper writes it: with punctuation, case and digits."""
         size = MAX_WINDOW_S * LISTENING.sample_rate_hz
         pieces = [
             (index, start, clip[start : start + size])
@@ -63,7 +71,7 @@ class Whisper:
             texts = self._hear([piece[2] for piece in batch])
             heard |= {piece[:2]: text for piece, text in zip(batch, texts, strict=True)}
         return [
-            normalise(" ".join(heard[place] for place in sorted(heard) if place[0] == index))
+            " ".join(heard[place] for place in sorted(heard) if place[0] == index).strip()
             for index in range(len(clips))
         ]
 

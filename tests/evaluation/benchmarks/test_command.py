@@ -1,0 +1,99 @@
+"""`moss-speech evaluate MODEL --suite`, as it is typed."""
+
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from moss_speech.cli import app
+from moss_speech.evaluation.benchmarks.items import open_suite
+from moss_speech.params.suite import SUITES
+from moss_speech.settings import settings
+from tests.evaluation.benchmarks.folders import CHOICE, CHOICE_ROWS, QA, QA_ROWS, write_suite
+from tests.small_release import write_lm
+from tests.tiny_bundle import tiny_bundle
+from tests.workspace import ROOT
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return tiny_bundle(tmp_path_factory.mktemp("model"))
+
+
+@pytest.fixture(autouse=True)
+def root(tmp_path, monkeypatch):
+    monkeypatch.setenv("MOSS_ROOT", str(tmp_path))
+    monkeypatch.setenv("MOSS_ASSETS_FOLDER", str(ROOT / ".moss" / "assets"))
+    settings.cache_clear()
+    yield tmp_path
+    settings.cache_clear()
+
+
+def evaluate(*arguments):
+    return CliRunner().invoke(app, ["evaluate", *map(str, arguments)])
+
+
+def test_suites_are_asked_of_a_bundle_and_their_figures_printed(model, root):
+    pairs = write_suite(root / "pairs", CHOICE, CHOICE_ROWS)
+    quiz = write_suite(root / "quiz", QA | {"routes": ["t2t"]}, QA_ROWS)
+    done = evaluate(model, "--suite", pairs, "--suite", quiz, "--items", 2)
+    assert done.exit_code == 0, done.output
+    assert f"pairs (choice, 2 items): {model}" in done.stdout
+    assert "t2t          accuracy" in done.stdout
+    assert "n 2)" in done.stdout
+    for name in ("pairs", "quiz"):
+        assert (root / "reports" / "suites" / name / "report.json").is_file()
+
+
+def test_runs_below_a_folder_are_rescored_as_json(model, root):
+    write_suite(root / "pairs", CHOICE, CHOICE_ROWS)
+    first = evaluate(model, "--suite", root / "pairs", "--out", root / "out", "--json")
+    again = evaluate("--rescore", root / "out", "--json")
+    assert (first.exit_code, again.exit_code) == (0, 0)
+    assert json.loads(first.stdout) == json.loads(again.stdout)
+
+
+def test_language_model_alone_is_asked_what_it_can_answer(root):
+    write_suite(root / "pairs", CHOICE, CHOICE_ROWS)
+    lm = write_lm(root / "lm")
+    done = evaluate(lm, "--suite", root / "pairs")
+    assert done.exit_code == 0, done.output
+    assert f"pairs (choice, 2 items): {lm}" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["models/bundle"], "--suite is missing"),
+        (["--recogniser", "sphinx"], "--recogniser goes with --rescore"),
+        (["--rescore", "reports", "--suite", "qa"], "leave MODEL and --suite out"),
+        (["--rescore", "."], "holds no run of a suite"),
+        (["m", "--suite", "nowhere"], "no suite 'nowhere'"),
+    ],
+)
+def test_calls_that_make_no_sense_are_one_line(arguments, words):
+    done = evaluate(*arguments)
+    assert done.exit_code == 1
+    assert words in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_two_suites_of_one_name_are_refused(model, root):
+    for place in ("a", "b"):
+        write_suite(root / place, CHOICE, CHOICE_ROWS)
+    done = evaluate(model, "--suite", root / "a", "--suite", root / "b")
+    assert "two suites have the name 'pairs'" in done.stderr
+
+
+EXAMPLES = sorted(path.parent for path in (ROOT / "examples").glob("*/suite.yaml"))
+
+
+def test_there_is_an_example_of_every_kind():
+    assert {open_suite(folder).about.kind for folder in EXAMPLES} == set(SUITES)
+
+
+@pytest.mark.parametrize("folder", EXAMPLES, ids=lambda folder: folder.name)
+def test_example_is_named_as_its_folder(folder):
+    suite = open_suite(folder)
+    assert suite.about.name == folder.name
+    assert len(suite.items) >= 4
