@@ -1,6 +1,7 @@
 """Reading params.yaml: strict YAML in, frozen validated sections out."""
 
 from pathlib import Path
+from reprlib import Repr
 from typing import Annotated, Any, TypeVar
 
 import yaml
@@ -62,6 +63,13 @@ def read_yaml(path: Path) -> dict[str, Any]:
     return value
 
 
+def brief(value: Any) -> str:
+    """A value for a message, shortened: YAML aliases make small files hold endless values."""
+    short = Repr()
+    short.maxlevel, short.maxstring, short.maxlong, short.maxother = 2, 300, 300, 300
+    return short.repr(value)
+
+
 def _explain(where: str, error: ValidationError) -> str:
     lines = []
     for wrong in error.errors():
@@ -69,7 +77,7 @@ def _explain(where: str, error: ValidationError) -> str:
         if wrong["type"] == "missing":
             lines.append(f"{key} is missing")
         else:
-            lines.append(f"{key} is {wrong['input']!r}: {wrong['msg']}")
+            lines.append(f"{key} is {brief(wrong['input'])}: {wrong['msg']}")
     return "\n".join(lines)
 
 

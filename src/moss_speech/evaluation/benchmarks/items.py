@@ -10,7 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from moss_speech.evaluation.benchmarks.normal import normaliser
 from moss_speech.evaluation.benchmarks.tables import Row, inside, read_rows
-from moss_speech.params.base import read_yaml, validate_section
+from moss_speech.params.base import brief, read_yaml, validate_section
 from moss_speech.params.checks import HEARD, Check
 from moss_speech.params.suite import (
     SUITES,
@@ -88,8 +88,9 @@ def open_suite(folder: Path) -> OpenedSuite:
     if not (path := folder / DESCRIPTION).is_file():
         raise ValueError(f"{folder} holds no {DESCRIPTION}, so it is no suite")
     values = read_yaml(path)
-    if (kind := values.get("kind")) not in SUITES:
-        raise ValueError(f"{path}: kind is {kind!r}, must be one of {', '.join(SUITES)}")
+    kind = values.get("kind")
+    if not isinstance(kind, str) or kind not in SUITES:
+        raise ValueError(f"{path}: kind is {brief(kind)}, must be one of {', '.join(SUITES)}")
     about = validate_section(values, SUITES[kind], f"{path}: ")
     items: dict[str, Item] = {}
     for number, row in enumerate(read_rows(folder, about.table), 1):
