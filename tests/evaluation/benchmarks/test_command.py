@@ -7,10 +7,18 @@ from typer.testing import CliRunner
 
 from moss_speech.cli import app
 from moss_speech.evaluation.benchmarks.items import open_suite
-from moss_speech.params.suite import SUITES
+from moss_speech.params.suite import GREEDY, SUITES
 from moss_speech.settings import settings
-from tests.evaluation.benchmarks.folders import CHOICE, CHOICE_ROWS, QA, QA_ROWS, write_suite
-from tests.small_release import write_lm
+from tests.evaluation.benchmarks.folders import (
+    CHOICE,
+    CHOICE_ROWS,
+    CODEC,
+    CODEC_ROWS,
+    QA,
+    QA_ROWS,
+    write_suite,
+)
+from tests.small_release import TERMS, write_codec, write_imported, write_lm, write_prompt
 from tests.tiny_bundle import tiny_bundle
 from tests.workspace import ROOT
 
@@ -97,3 +105,28 @@ def test_example_is_named_as_its_folder(folder):
     suite = open_suite(folder)
     assert suite.about.name == folder.name
     assert len(suite.items) >= 4
+
+
+def test_published_folders_are_asked_every_kind(root, monkeypatch):
+    lm = write_lm(root / "lm")
+    write_imported(root / "codec", write_codec(root / "released"))
+    monkeypatch.setenv("MOSS_CODEC", str(root / "codec"))
+    settings.cache_clear()
+    passages = write_suite(root / "c", CODEC | {"recogniser": "whisper-tiny.en"}, CODEC_ROWS)
+    choices = write_suite(root / "p", CHOICE | {"routes": ["t2t", "s2s"]}, CHOICE_ROWS)
+    decoding = GREEDY.model_dump() | {"max_rows": 8}
+    quiz = QA | {"decoding": decoding, "recogniser": "whisper-tiny.en"}
+    write_suite(root / "q", quiz, QA_ROWS)
+    asked = evaluate(lm, "--suite", choices, "--suite", passages)
+    assert asked.exit_code == 0, asked.output  # no voice of its own is needed
+    assert "resynthesis  word_error" in asked.stdout
+    assert "has no voice" in evaluate(lm, "--suite", root / "q").stderr
+    prompt = str(write_prompt(root / "ann.wav"))
+    monkeypatch.setenv("MOSS_MODEL", str(lm))
+    settings.cache_clear()
+    added = CliRunner().invoke(app, ["voice", "add", "ann", prompt, *TERMS])
+    assert added.exit_code == 0, added.output
+    done = evaluate("--suite", root / "q", "--force")  # the model is that of MOSS_MODEL
+    assert done.exit_code == 0, done.output
+    assert f"quiz (qa, 3 items): {lm}" in done.stdout
+    assert "speech_gap" in done.stdout

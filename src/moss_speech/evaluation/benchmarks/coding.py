@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from functools import cached_property
 
 from moss_speech.audio import LISTENING, SPEAKING, Samples, resample, write_audio
-from moss_speech.decoder.voice import Rights, Voice, make_voice
 from moss_speech.evaluation.benchmarks.answers import Answer, Bench
 from moss_speech.evaluation.benchmarks.hearing import Writer
 from moss_speech.evaluation.benchmarks.items import Item, Passage
@@ -20,7 +19,6 @@ from moss_speech.speech.speaker import similarity
 
 TRUTH, WHOLE = "truth", "resynthesis"
 _PROMPT_S = 30
-_RIGHTS = Rights(licence="the suite's", consent="the suite's; kept for this run only")
 
 
 class Coding:
@@ -69,16 +67,8 @@ class Coding:
         listening_hz = parts.codec.config.audio_format.sample_rate_hz
         heard_S = readers.read(item.said, item.id, listening_hz)
         codes = tuple(parts.codec.encode([heard_S])[0].tolist())
-        sound_S = parts.decoder.decode(codes, self._voice(item))
+        sound_S = parts.decoder.decode(codes, self._bench.subject.voice_of(self._prompt(item)))
         return sound_S, parts.decoder.format.sample_rate_hz, codes
-
-    def _voice(self, item: Passage) -> Voice:
-        """The prompt's voice; the model's own where the decoder needs vectors we cannot make."""
-        parts = self._bench.subject.parts
-        config = parts.decoder.flow.config
-        if config.speaker != "mel-statistics":
-            return self._bench.subject.engine.bundle.voices[self._bench.subject.engine.voices[0]]
-        return make_voice("prompt", self._prompt(item), parts.codec, config, rights=_RIGHTS)
 
     def _prompt(self, item: Passage) -> Samples:
         rate_hz = SPEAKING.sample_rate_hz
