@@ -95,6 +95,19 @@ def description(content: bytes) -> Make:
     return make
 
 
+def gold(*lines: str) -> Make:
+    """A suite of minimal pairs with a row a side."""
+
+    def make(folder: Path) -> None:
+        pairs = {"by": ["id"], "correct": "correct"}
+        item = {"options": ["{right.word}", "{wrong.word}"], "right": "1"}
+        described = CHOICE | {"table": {"file": "gold.csv", "pairs": pairs}, "item": item}
+        write_suite(folder, described, [])
+        (folder / "gold.csv").write_text("\n".join(("id,word,correct", *lines)))
+
+    return make
+
+
 def without(name: str) -> Make:
     def make(folder: Path) -> None:
         write_suite(folder, QA, QA_ROWS)
@@ -205,6 +218,10 @@ KINDS: list[tuple[str, Make, str]] = [
         folder, INSTRUCTIONS | {"routes": ["t2s"]},
         [{"id": "a", "question": "q", "checks": [{"kind": "form", "form": "json"}]}]),
      "check 'form' cannot be heard"),
+    ("pair of one row", gold("1,a,1"), "gold.csv line 2: 1 has one row"),
+    ("pair of two right rows", gold("1,a,1", "1,b,1"), "line 3: 1 has a second right row"),
+    ("pair marked by a word", gold("1,a,yes"), "line 2: correct is 'yes', must be 0 or 1"),
+    ("pair without a mark", gold("1,a,"), "line 2: column 'correct' is empty"),
     ("codec passage without words", row("codec", text="..."), "'...' holds no word"),
     ("codec prompt by nobody", about("codec", speakers=[]), "the passage has no recording"),
 ]  # fmt: skip

@@ -30,6 +30,15 @@ GREEDY = Generation(
 )
 
 
+class Pairing(Params):
+    """Two rows are one item, a right one and a wrong one, as minimal pairs are published."""
+
+    by: Annotated[list[Text], Field(min_length=1)]
+    """Columns whose values both rows share; they keep their names."""
+    correct: Text
+    """Column with 1 in the right row and 0 in the wrong one; others become right.X and wrong.X."""
+
+
 class Table(Params):
     """The file of the items, below the suite's folder."""
 
@@ -39,6 +48,7 @@ class Table(Params):
     """Names of the columns where the file's first line is an item already."""
     separator: str | None = Field(default=None, min_length=1, max_length=1)
     """Between columns; default: a comma, a tab for .tsv, | for .lst."""
+    pairs: Pairing | None = None
 
 
 class Speaker(Params):

@@ -195,3 +195,28 @@ def test_instructions_with_checks_in_a_cell(tmp_path):
         item={"question": "{q}", "checks": "{checks}"},
     )
     assert item.checks[0].form == "bullets"
+
+
+GOLD = {
+    "kind": "choice",
+    "table": {"file": "gold.csv", "pairs": {"by": ["id", "voice"], "correct": "correct"}},
+    "routes": ["s2s"],
+    "labels": ["right", "wrong"],
+    "counts": "mean",
+    "item": {
+        "id": "{id}-{voice}",
+        "options_audio": ["{right.filename}.wav", "{wrong.filename}.wav"],
+        "right": "right",
+    },
+}
+
+
+def test_minimal_pairs_in_rows_of_their_own(tmp_path):
+    for name in ("aa", "bb", "cc", "dd"):
+        sound(tmp_path / f"{name}.wav")
+    lines = ("id,filename,voice,correct", "1,aa,A,0", "1,bb,A,1", "1,cc,B,1", "1,dd,B,0")
+    (tmp_path / "gold.csv").write_text("\n".join(lines))
+    items = opened(tmp_path, **GOLD)
+    assert [item.id for item in items] == ["1-A", "1-B"]
+    assert [o.audio.stem for o in items[0].options] == ["bb", "aa"]
+    assert {item.right for item in items} == {0}

@@ -9,6 +9,7 @@ import soundfile
 from pydantic import TypeAdapter, ValidationError
 
 from moss_speech.evaluation.benchmarks.normal import normaliser
+from moss_speech.evaluation.benchmarks.pairs import paired
 from moss_speech.evaluation.benchmarks.tables import Row, inside, read_rows
 from moss_speech.params.base import brief, read_yaml, validate_section
 from moss_speech.params.checks import HEARD, Check
@@ -93,7 +94,10 @@ def open_suite(folder: Path) -> OpenedSuite:
         raise ValueError(f"{path}: kind is {brief(kind)}, must be one of {', '.join(SUITES)}")
     about = validate_section(values, SUITES[kind], f"{path}: ")
     items: dict[str, Item] = {}
-    for number, row in enumerate(read_rows(folder, about.table), 1):
+    rows = read_rows(folder, about.table)
+    if about.table.pairs is not None:
+        rows = paired(rows, about.table.pairs)
+    for number, row in enumerate(rows, 1):
         item = _Reader(folder, about, row, number).item()
         if item.id in items:
             raise ValueError(f"{row.place}: id {item.id!r} occurs twice, ids must be different")
