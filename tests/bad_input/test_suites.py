@@ -178,6 +178,8 @@ KINDS: list[tuple[str, Make, str]] = [
     ("an id that is empty", row(id=""), "line 3: column 'id' is empty"),
     ("an id that is a list", row(id=["a"]), "must be text or a number"),
     ("column is missing", row(question=None), "line 3 has no column 'question'; it has"),
+    ("part of a column that has no parts", about(item={
+        "question": "{question.text}", "answers": "{answers}"}), "no column 'question.text'"),
     ("question of blanks", row(question="   "), "line 3: {question} is empty"),
     ("question of 1 MB", row(question="a" * 2**20), "1048576 characters"),
     ("no answers", row(answers=[]), "line 3: there are 0 answers"),
@@ -204,7 +206,9 @@ KINDS: list[tuple[str, Make, str]] = [
     ("right one is none of the labels", row("choice", right=3), "right is '3', must be one of 1"),
     ("option is empty", row("choice", second=""), "line 2: column 'second' is empty"),
     ("chat without a context", about("choice", form="chat", item={
-        "options": ["{first}", "{second}"], "right": "{right}"}), "needs a context"),
+        "options": ["{first}", "{second}"], "right": "{right}"}), "there is no context"),
+    ("spoken question that is none", about("choice", routes=["s2t"], speakers=[], item={
+        "options": ["{first}", "{second}"], "right": "{right}"}), "there is no context"),
     ("counts by neither", about("choice", counts="best"), "counts is 'best'"),
     ("no checks", row("instructions", checks=[]), "line 1: there are 0 checks"),
     ("unknown check", row("instructions", checks=[{"kind": "nice"}]), "checks.0"),

@@ -139,14 +139,14 @@ def test_web_questions_with_a_list_in_a_cell(answers, tmp_path):
 
 
 def test_trivia_qa_with_aliases_inside_a_list_of_objects(tmp_path):
-    rows = [{"q": "Who?", "main": "Ann", "aliases": ["Anna", "Anne"]}]
+    rows = [{"q": "Who?", "answer": {"value": "Ann", "aliases": ["Anna", "Anne"]}}]
     (tmp_path / "trivia.json").write_text(json.dumps(rows))
     (item,) = opened(
         tmp_path,
         kind="qa",
         table={"file": "trivia.json"},
         routes=["t2t"],
-        item={"question": "{q}", "answers": "{aliases}"},
+        item={"question": "{q}", "answers": "{answer.aliases}"},
     )
     assert item.answers == ("Anna", "Anne")
 

@@ -158,8 +158,8 @@ class _Reader:
             text = self._optional(self._row.text, fields.context)
             audio = self._optional(self._audio, fields.context_audio)
             context = self._heard(Said(text, audio), asks, "context")
-        elif about.form == "chat":
-            raise self._wrong("form is 'chat', which needs a context")
+        elif about.form == "chat" or not set(about.routes) <= {"t2t", "s2s"}:
+            raise self._wrong("there is no context, which form 'chat' and routes s2t, t2s need")
         texts = self._each(self._row.text, fields.options, about)
         sounds = self._each(self._audio, fields.options_audio, about)
         options = [

@@ -57,10 +57,13 @@ class Row:
         return value
 
     def _column(self, name: str) -> Any:
-        if name not in self.values:
-            there = ", ".join(map(str, self.values))
-            raise ValueError(f"{self.place} has no column {name!r}; it has {there}")
-        value = self.values[name]
+        """A column, or a part of one that holds objects: `answer.aliases`."""
+        value: Any = self.values
+        for part in [name] if name in self.values else name.split("."):
+            if not isinstance(value, dict) or part not in value:
+                there = ", ".join(map(str, self.values))
+                raise ValueError(f"{self.place} has no column {name!r}; it has {there}")
+            value = value[part]
         if value is None or value == "":
             raise ValueError(f"{self.place}: column {name!r} is empty")
         if isinstance(value, str) and len(value) > MAX_CELL_CHARS:
