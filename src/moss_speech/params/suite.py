@@ -58,11 +58,16 @@ class Speaker(Params):
     voice: Text
 
 
-class Question(Params):
-    """What is asked: its text, its recording, or both."""
-
+class _Fields(Params):
     id: Text | None = None
     """Default: the number of the row."""
+    voice: Text | None = None
+    """Who speaks in the recordings; items of one voice are drawn together for intervals."""
+
+
+class Question(_Fields):
+    """What is asked: its text, its recording, or both."""
+
     question: Text | None = None
     audio: Text | None = None
     """File below the suite's folder."""
@@ -82,10 +87,9 @@ class InstructionFields(Question):
     """A column with a list of checks."""
 
 
-class ChoiceFields(Params):
+class ChoiceFields(_Fields):
     """What may follow a context, in text, in recordings, or both."""
 
-    id: Text | None = None
     context: Text | None = None
     context_audio: Text | None = None
     options: list[Text] | None = None
@@ -94,13 +98,12 @@ class ChoiceFields(Params):
     """The label of the right one."""
 
 
-class CodecFields(Params):
+class CodecFields(_Fields):
     """A recording, what it says, and a prompt of the voice that it is said again in.
 
     What has no recording is read aloud by the suite's speakers, both by the same voice.
     """
 
-    id: Text | None = None
     text: Text
     audio: Text | None = None
     prompt_text: Text

@@ -1,6 +1,9 @@
 """`moss-speech evaluate MODEL --suite`, as it is typed."""
 
 import json
+import subprocess
+import sys
+import time
 
 import pytest
 from typer.testing import CliRunner
@@ -8,7 +11,9 @@ from typer.testing import CliRunner
 from moss_speech.cli import app
 from moss_speech.evaluation.benchmarks.items import open_suite
 from moss_speech.params.suite import GREEDY, SUITES
+from moss_speech.registry.versions import Candidate, register_candidate
 from moss_speech.settings import settings
+from moss_speech.storage import file_digest, read_json, write_bytes
 from tests.evaluation.benchmarks.folders import (
     CHOICE,
     CHOICE_ROWS,
@@ -18,6 +23,7 @@ from tests.evaluation.benchmarks.folders import (
     QA_ROWS,
     write_suite,
 )
+from tests.registry.candidates import GOOD
 from tests.small_release import TERMS, write_codec, write_imported, write_lm, write_prompt
 from tests.tiny_bundle import tiny_bundle
 from tests.workspace import ROOT
@@ -130,3 +136,44 @@ def test_published_folders_are_asked_every_kind(root, monkeypatch):
     assert done.exit_code == 0, done.output
     assert f"quiz (qa, 3 items): {lm}" in done.stdout
     assert "speech_gap" in done.stdout
+
+
+def test_registered_version_is_asked_by_its_address(model, store):
+    report = store / "made" / "report"
+    write_bytes(report / "report.html", b"<p>report</p>")
+    version = register_candidate(Candidate(model, GOOD, report))
+    address = f"models:/moss-speech/{version}"
+    done = evaluate(address, "--suite", write_suite(store / "pairs", CHOICE, CHOICE_ROWS))
+    assert done.exit_code == 0, done.output
+    assert f"pairs (choice, 2 items): {address}" in done.stdout
+    run = read_json(store / "reports" / "suites" / "pairs" / "run.json")
+    assert run["model"] == {"address": address, "digest": file_digest(model / "card.json")}
+
+
+@pytest.mark.slow
+def test_killed_run_goes_on_and_ends_as_an_unbroken_one(model, root):
+    decoding = GREEDY.model_dump() | {"max_rows": 40, "min_rows": 40}
+    quiz = write_suite(root / "quiz", QA | {"decoding": decoding}, QA_ROWS)
+    command = [
+        sys.executable,
+        "-m",
+        "moss_speech.cli",
+        "evaluate",
+        str(model),
+        "--suite",
+        str(quiz),
+    ]
+    answers = root / "cut" / "quiz" / "answers.jsonl"
+    with subprocess.Popen([*command, "--out", str(root / "cut")]) as cut:
+        while cut.poll() is None and not (answers.is_file() and answers.stat().st_size):
+            time.sleep(0.01)
+        cut.kill()
+    before = answers.read_bytes()
+    assert 1 <= before.count(b"\n") < 4  # it was killed between the routes
+    assert not (answers.parent / "report.json").exists()
+    for folder in ("cut", "whole"):
+        assert evaluate(model, "--suite", quiz, "--out", root / folder).exit_code == 0
+    for name in ("answers.jsonl", "items.jsonl", "report.json"):
+        cut_bytes = (answers.parent / name).read_bytes()
+        assert cut_bytes == (root / "whole" / "quiz" / name).read_bytes()
+    assert answers.read_bytes().startswith(before[: before.rindex(b"\n")])

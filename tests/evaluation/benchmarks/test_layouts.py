@@ -205,6 +205,7 @@ GOLD = {
     "counts": "mean",
     "item": {
         "id": "{id}-{voice}",
+        "voice": "{voice}",
         "options_audio": ["{right.filename}.wav", "{wrong.filename}.wav"],
         "right": "right",
     },
@@ -219,4 +220,5 @@ def test_minimal_pairs_in_rows_of_their_own(tmp_path):
     items = opened(tmp_path, **GOLD)
     assert [item.id for item in items] == ["1-A", "1-B"]
     assert [o.audio.stem for o in items[0].options] == ["bb", "aa"]
+    assert [item.options[0].voice for item in items] == ["A", "B"]
     assert {item.right for item in items} == {0}

@@ -158,6 +158,19 @@ def test_latency_has_means_with_intervals_and_medians():
     assert (found["first_audio_s"]["value"], found["median"]) == (0.4, {"first_audio_s": 0.3})
 
 
+def test_quality_averages_the_answers_that_made_a_sound():
+    rows = judged(
+        [
+            answer("t2s", "a", "green", measures={"quality": 3.0}),
+            answer("t2s", "b", ""),  # said nothing: wrong, and no sound to judge
+            answer("t2s", "c", "green", measures={"quality": 2.0}),
+        ]
+    )
+    found = figures(rows, QUIZ, 0)["cells"]["t2s"]
+    assert (found["quality"]["value"], found["quality"]["n"]) == (2.5, 2)
+    assert (found["accuracy"]["value"], found["accuracy"]["n"]) == (0.6667, 3)
+
+
 def test_rows_survive_being_written():
     row = answer("s2s", "a", "green", finish="stop", codes=(1, 2))
     assert Answer.from_json(json.loads(json.dumps(row.to_json()))) == row

@@ -10,7 +10,7 @@ from functools import cached_property
 
 import numpy as np
 
-from moss_speech.audio import write_audio
+from moss_speech.audio import LISTENING, resample, write_audio
 from moss_speech.evaluation.benchmarks.answers import Answer, Bench
 from moss_speech.evaluation.benchmarks.hearing import Writer
 from moss_speech.evaluation.benchmarks.items import Asked, Item
@@ -21,6 +21,7 @@ from moss_speech.lm.grid import SYSTEM
 from moss_speech.lm.sampling import Sampling
 from moss_speech.params.bundle import Generation
 from moss_speech.params.suite import InstructionSuite, QaSuite
+from moss_speech.speech.quality import opinion
 
 
 def sampling_of(decoding: Generation) -> Sampling:
@@ -122,4 +123,6 @@ class Asking:
         name = f"audio/{digest}.flac"
         write_audio(self._bench.out / name, reply.audio, reply.sample_rate_hz)
         heard = self._writer(reply.audio, reply.sample_rate_hz)
-        return dataclasses.replace(said, audio=name, heard=heard)
+        heard_S = resample(reply.audio, reply.sample_rate_hz, LISTENING.sample_rate_hz)
+        measures = {"quality": round(opinion(heard_S).overall, 6)}
+        return dataclasses.replace(said, audio=name, heard=heard, measures=measures)

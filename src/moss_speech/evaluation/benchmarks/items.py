@@ -26,6 +26,8 @@ from moss_speech.params.suite import (
 
 DESCRIPTION = "suite.yaml"
 MAX_ID_CHARS = 200
+RECORDED = "recorded"
+"""Voice of recordings of which nobody says who speaks."""
 T = TypeVar("T")
 
 
@@ -35,6 +37,8 @@ class Said:
 
     text: str | None
     audio: Path | None
+    voice: str = RECORDED
+    """Who speaks in the recording."""
 
 
 @dataclass(frozen=True)
@@ -110,6 +114,7 @@ class _Reader:
 
     def __init__(self, folder: Path, about: Suite, row: Row, number: int) -> None:
         self._folder, self._about, self._row, self._number = folder, about, row, number
+        self._voice = self._optional(row.text, about.item.voice) or RECORDED
 
     def item(self) -> Item:
         about, fields = self._about, self._about.item
@@ -131,14 +136,14 @@ class _Reader:
         text = self._words(self._row.text(fields.text))
         audio = self._optional(self._audio, fields.audio)
         prompt_audio = self._optional(self._audio, fields.prompt_audio)
-        prompt = Said(self._row.text(fields.prompt_text), prompt_audio)
-        said = self._heard(Said(text, audio), {"s"}, "passage")
+        prompt = Said(self._row.text(fields.prompt_text), prompt_audio, self._voice)
+        said = self._heard(Said(text, audio, self._voice), {"s"}, "passage")
         return Passage(id, said, self._heard(prompt, {"s"}, "prompt"))
 
     def _said(self, fields: Question, needed: set[str]) -> Said:
         text = self._optional(self._row.text, fields.question)
         audio = self._optional(self._audio, fields.audio)
-        return self._heard(Said(text, audio), needed, "question")
+        return self._heard(Said(text, audio, self._voice), needed, "question")
 
     def _heard(self, said: Said, needed: set[str], what: str) -> Said:
         """Whether something can be given as the routes want it: `t` typed, `s` spoken."""
@@ -157,13 +162,13 @@ class _Reader:
         if fields.context is not None or fields.context_audio is not None:
             text = self._optional(self._row.text, fields.context)
             audio = self._optional(self._audio, fields.context_audio)
-            context = self._heard(Said(text, audio), asks, "context")
+            context = self._heard(Said(text, audio, self._voice), asks, "context")
         elif about.form == "chat" or not set(about.routes) <= {"t2t", "s2s"}:
             raise self._wrong("there is no context, which form 'chat' and routes s2t, t2s need")
         texts = self._each(self._row.text, fields.options, about)
         sounds = self._each(self._audio, fields.options_audio, about)
         options = [
-            self._heard(Said(text, audio), answers, "option")
+            self._heard(Said(text, audio, self._voice), answers, "option")
             for text, audio in zip(texts, sounds, strict=True)
         ]
         if (right := self._row.text(fields.right)) not in about.labels:

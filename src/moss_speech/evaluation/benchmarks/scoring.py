@@ -95,11 +95,12 @@ def _cell(rows: Sequence[Answer], suite: Suite, how: Sampling) -> dict[str, Any]
     values = _average(rows, [row.value or 0.0 for row in rows], how)
     match suite:
         case QaSuite():
-            other: dict[str, Any] = {"cut_off": sum(row.finish == "length" for row in rows)}
-            return {"accuracy": values, **other}
+            cut_off = sum(row.finish == "length" for row in rows)
+            return {"accuracy": values, "cut_off": cut_off, **_measures(rows, how)}
         case InstructionSuite():
             shares = [_share_of_checks(row, suite.language) for row in rows]
-            return {"accuracy": values, "checks": _average(rows, shares, how)}
+            checks = _average(rows, shares, how)
+            return {"accuracy": values, "checks": checks, **_measures(rows, how)}
         case ChoiceSuite():
             apart = {
                 counts: _average(rows, [_chosen(row, counts) for row in rows], how)
@@ -118,12 +119,15 @@ def _errors(rows: Sequence[Answer], suite: Suite, how: Sampling) -> dict[str, An
 
 
 def _measures(rows: Sequence[Answer], how: Sampling) -> dict[str, Any]:
-    return {name: _average(rows, values, how) for name, values in _columns(rows).items()}
+    measured = [row for row in rows if row.measures]
+    return {name: _average(measured, values, how) for name, values in _columns(rows).items()}
 
 
 def _columns(rows: Sequence[Answer]) -> dict[str, list[float]]:
-    measures = [row.measures or {} for row in rows]
-    return {name: [of_row[name] for of_row in measures] for name in measures[0]}
+    """Values of each measure over the rows that were measured."""
+    measures = [row.measures for row in rows if row.measures]
+    names = measures[0] if measures else {}
+    return {name: [of_row[name] for of_row in measures] for name in names}
 
 
 def _medians(rows: Sequence[Answer]) -> dict[str, Any]:

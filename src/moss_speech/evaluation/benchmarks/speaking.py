@@ -14,9 +14,6 @@ from moss_speech.params.suite import Speaker
 from moss_speech.speech.voices.base import Manner
 from moss_speech.speech.voices.engines import open_synthesiser
 
-RECORDED = "recorded"
-"""Voice of what came as a recording."""
-
 
 @dataclass(frozen=True)
 class Readers:
@@ -28,7 +25,7 @@ class Readers:
     def voice(self, said: Said, id: str) -> str:
         """Whose voice an item has."""
         if said.audio is not None:
-            return RECORDED
+            return said.voice
         speaker = self._speaker(id)
         return f"{speaker.synthesizer}:{speaker.voice}"
 
