@@ -12,10 +12,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+import soundfile
 import yaml
 
 from moss_speech.audio import write_audio
 from moss_speech.evaluation.benchmarks.items import open_suite
+from moss_speech.evaluation.benchmarks.run import How, run_suite
+from moss_speech.evaluation.benchmarks.subject import Subject
+from moss_speech.params.suite import GREEDY
 from tests.evaluation.benchmarks.folders import (
     CHOICE,
     CHOICE_ROWS,
@@ -27,6 +31,7 @@ from tests.evaluation.benchmarks.folders import (
     QA_ROWS,
     write_suite,
 )
+from tests.tiny_bundle import tiny_bundle
 
 Make = Callable[[Path], object]
 GOOD = {
@@ -251,3 +256,59 @@ def test_the_suites_that_are_damaged_here_are_good_without_damage(
 def test_kinds_are_all_different() -> None:
     assert len({name for name, _, _ in KINDS}) == len(KINDS) >= 30
     assert yaml.safe_load(yaml.safe_dump(QA)) == QA
+
+
+def _wav(samples: Any, rate_hz: int = 16000) -> Callable[[Path], None]:
+    def make(path: Path) -> None:
+        soundfile.write(path, np.asarray(samples, np.float32), rate_hz, "FLOAT", format="WAV")
+
+    return make
+
+
+def _cut_off(path: Path) -> None:
+    write_audio(path, HUM, 16000, format="FLAC")
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+
+
+HUM = (0.3 * np.sin(np.arange(16000) / 9)).astype(np.float32)
+WITH_NAN, WITH_INF = HUM.copy(), HUM.copy()
+WITH_NAN[77], WITH_INF[77] = np.nan, np.inf
+UNHEARD: list[tuple[str, Callable[[Path], None], str]] = [
+    ("silence", _wav(np.zeros(16000)), "silent"),
+    ("too short", _wav(HUM[:1600]), "must be 0.2..30 s"),
+    ("too long", _wav(np.tile(HUM, 31)), "must be 0.2..30 s"),
+    ("NaN", _wav(WITH_NAN), "NaN"),
+    ("infinity", _wav(WITH_INF), "infinite"),
+    ("beyond all levels", _wav(HUM * 1e9), "must be at most 1e+06"),
+    ("a rate nobody has", _wav(HUM, 1000), "must have 4000..192000"),
+    ("cut off", _cut_off, "a.wav"),
+    ("one sample", _wav(HUM[:1]), "must be 0.2..30 s"),
+]
+
+
+@pytest.fixture(scope="module")
+def subject(tmp_path_factory: pytest.TempPathFactory) -> Subject:
+    folder = tmp_path_factory.mktemp("model")
+    return Subject.open(tiny_bundle(folder), "tiny", folder / "voices")
+
+
+@pytest.mark.parametrize(
+    ("make", "words"), [k[1:] for k in UNHEARD], ids=[k[0] for k in UNHEARD]
+)  # fmt: skip
+def test_recording_that_is_no_question_is_left_out_and_the_rest_goes_through(
+    make: Callable[[Path], None], words: str, subject: Subject, tmp_path: Path
+) -> None:
+    decoding = GREEDY.model_dump() | {"max_rows": 3}
+    item = {"id": "{id}", "audio": "{audio}", "answers": ["green"]}
+    described = QA | {"routes": ["s2t"], "item": item, "decoding": decoding}
+    names = ("good.wav", "a.wav", "good.wav")
+    rows = [{"id": str(n), "audio": name} for n, name in enumerate(names)]
+    suite = write_suite(tmp_path / "suite", described, rows)
+    write_audio(suite / "good.wav", HUM, 16000)
+    make(suite / "a.wav")
+    how = How(0, None, tmp_path / "spoken")
+    report = run_suite(open_suite(suite), subject, how, tmp_path / "out")
+    assert [row["id"] for row in report["left_out"]] == ["s2t/1"]
+    assert words in report["left_out"][0]["reason"]
+    assert report["cells"]["s2t"]["accuracy"]["n"] == 2
