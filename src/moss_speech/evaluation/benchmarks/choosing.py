@@ -50,7 +50,7 @@ class Choosing:
             right=item.right,
         )
         try:
-            found = likelihoods(self._bench.subject.lm, self._continuations(cell, item))
+            found = likelihoods(self._bench.subject.lm, self.continuations(cell, item))
         except ValueError as error:
             return dataclasses.replace(row, reason=str(error))
         return dataclasses.replace(
@@ -59,7 +59,8 @@ class Choosing:
             n_rows=tuple(f.n_rows for f in found),
         )
 
-    def _continuations(self, cell: str, item: Choice) -> list[Continuation]:
+    def continuations(self, cell: str, item: Choice) -> list[Continuation]:
+        """Each option after its context, as rows of the grid."""
         asked, said = cell[0], cell[2]
         options = (
             [self._codes(option, item.id) for option in item.options]
