@@ -18,12 +18,12 @@ from typing import Any
 
 import numpy as np
 
-from moss_speech.audio import read_audio
+from moss_speech.audio import SPEAKING, read_audio
 from moss_speech.evaluation.benchmarks.answers import Answer, Bench, Kind
 from moss_speech.evaluation.benchmarks.asking import Asking, output_of
 from moss_speech.evaluation.benchmarks.choosing import Choosing
 from moss_speech.evaluation.benchmarks.coding import Coding
-from moss_speech.evaluation.benchmarks.hearing import describe_writer, open_writer
+from moss_speech.evaluation.benchmarks.hearing import Writer, describe_writer, open_writer
 from moss_speech.evaluation.benchmarks.items import DESCRIPTION, Item, OpenedSuite
 from moss_speech.evaluation.benchmarks.normal import describe
 from moss_speech.evaluation.benchmarks.scoring import figures, judge
@@ -37,6 +37,7 @@ from moss_speech.params.suite import (
     ChoiceSuite,
     CodecSuite,
     InstructionSuite,
+    LatencySuite,
     QaSuite,
     Suite,
 )
@@ -44,6 +45,7 @@ from moss_speech.records import report_progress
 from moss_speech.storage import exclusive, file_digest, read_json, write_json, write_jsonl
 
 FORMAT_VERSION = 1
+_HEAR_HZ = SPEAKING.sample_rate_hz
 RUN, ANSWERS, ITEMS, REPORT = "run.json", "answers.jsonl", "items.jsonl", "report.json"
 
 
@@ -101,25 +103,25 @@ def rescore(folder: Path, recogniser: str | None = None) -> dict[str, Any]:
     """
     if not (folder / RUN).is_file() or not (folder / ANSWERS).is_file():
         raise ValueError(f"{folder} holds no {RUN} with {ANSWERS}, so it is no run of a suite")
-    plan = read_json(folder / RUN)
-    values = plan["suite"]
-    about = validate_section(values, SUITES[values["kind"]], f"{folder / RUN}: suite")
-    answers = [answer for line in _lines(folder / ANSWERS) for answer in line]
-    if not answers:
-        raise ValueError(f"{folder / ANSWERS} holds 0 answers, must hold at least 1")
-    if recogniser is not None:
-        plan["recogniser"] = describe_writer(recogniser, about.language)
-        writer = open_writer(recogniser, about.language)
-        answers = [
-            dataclasses.replace(a, heard=writer(read_audio(folder / a.audio, _HEAR_HZ), _HEAR_HZ))
-            if a.audio
-            else a
-            for a in answers
-        ]
-    return _file(folder, plan, answers, about)
+    with exclusive(folder / "lock", f"the folder {folder}"):
+        plan = read_json(folder / RUN)
+        values = plan["suite"]
+        about = validate_section(values, SUITES[values["kind"]], f"{folder / RUN}: suite")
+        answers = [answer for line in _lines(folder / ANSWERS) for answer in line]
+        if not answers:
+            raise ValueError(f"{folder / ANSWERS} holds 0 answers, must hold at least 1")
+        if recogniser is not None:
+            plan["recogniser"] = describe_writer(recogniser, about.language)
+            writer = open_writer(recogniser, about.language)
+            answers = [_heard_again(answer, folder, writer) for answer in answers]
+        return _file(folder, plan, answers, about)
 
 
-_HEAR_HZ = 24000
+def _heard_again(answer: Answer, folder: Path, writer: Writer) -> Answer:
+    if answer.audio is None:
+        return answer
+    sound_S = read_audio(folder / answer.audio, _HEAR_HZ)
+    return dataclasses.replace(answer, heard=writer(sound_S, _HEAR_HZ))
 
 
 def _recogniser(about: Suite) -> str | None:
@@ -135,6 +137,8 @@ def _plan(suite: OpenedSuite, subject: Subject, how: How, n_items: int) -> dict[
         prompts = {route: about.system.get(o, SYSTEM[o]) for route, o in outputs.items()}
     if isinstance(about, ChoiceSuite) and about.form == "plain":
         prompts = dict.fromkeys(prompts, about.preamble)
+    if isinstance(about, LatencySuite):
+        prompts = {Timing.cells[0]: SYSTEM["audio"]}
     return {
         "format_version": FORMAT_VERSION,
         "suite": about.model_dump(),
