@@ -7,14 +7,21 @@ from prefect.artifacts import create_link_artifact, create_markdown_artifact, cr
 from prefect.cache_policies import NO_CACHE
 
 from flows._stages import StageReport, busy_seconds
-from moss_speech.evaluation.report import write_page
+from moss_speech.evaluation.names import scalars, speeds
+from moss_speech.evaluation.pages.single import render_single
+from moss_speech.evaluation.report import FOLDER, LATENCY, METRICS
+from moss_speech.params.base import load_section
+from moss_speech.params.evaluate import Evaluate
 from moss_speech.params.gates import Gates
-from moss_speech.registry.curves import training_curves
 from moss_speech.registry.gates import may_register
 from moss_speech.registry.lineage import record_data
 from moss_speech.registry.promotion import offer
+from moss_speech.registry.runs import FiledRun
+from moss_speech.registry.store import tracking_client
+from moss_speech.registry.subjects import subject_of
+from moss_speech.registry.tracking import MlflowTracker
 from moss_speech.registry.versions import Candidate, register_candidate
-from moss_speech.storage import read_json
+from moss_speech.storage import read_json, write_bytes
 
 
 @task(cache_policy=NO_CACHE, persist_result=False)
@@ -49,6 +56,32 @@ def accuracy_rows(root: Path) -> list[dict[str, object]]:
     ]
 
 
+def file_figures(root: Path, parent_run: str, reports: list[StageReport]) -> None:
+    """File what tables of pipelines compare on the parent run: headline figures, speed, cost."""
+    figures = scalars(read_json(root / "reports" / METRICS))
+    figures |= speeds(read_json(root / "reports" / LATENCY))
+    ran = [report for report in reports if report.outcome == "ran"]
+    figures |= {
+        "system/cpu_s": sum(report.cpu_s for report in ran),
+        "system/busy_s": busy_seconds(reports),
+        "system/peak_mb": float(max((report.peak_mb for report in ran), default=0)),
+    }
+    tracker = MlflowTracker(parent_run)
+    tracker.metrics(figures)
+    tracker.flush()
+
+
+def write_page(root: Path, parent_run: str) -> Path:
+    """Write the page of a whole run to reports/report.html and file it with the run."""
+    p = load_section(root / "params.yaml", "evaluate", Evaluate)
+    run = FiledRun(tracking_client().get_run(parent_run))
+    subject = subject_of(run, root / "reports" / FOLDER)
+    target = root / "reports" / "report.html"
+    write_bytes(target, render_single(subject, p.page).encode())
+    MlflowTracker(parent_run).artifact(target)
+    return target
+
+
 @task(cache_policy=NO_CACHE, persist_result=False)
 def publish(root: Path, parent_run: str, reports: list[StageReport], verdict: str) -> None:
     """Show stages, figures, verdict and links on the run's page."""
@@ -56,7 +89,7 @@ def publish(root: Path, parent_run: str, reports: list[StageReport], verdict: st
     create_table_artifact(accuracy_rows(root), "accuracy", "Right answers on the test split")
     run = {"verdict": verdict, "seconds in stages": round(busy_seconds(reports), 1)}
     create_table_artifact([run], "verdict", "What became of the bundle")
-    page = write_page(root, training_curves(parent_run))
+    page = write_page(root, parent_run)
     create_link_artifact(page.as_uri(), page.name, "report", "Figures, plots and sound")
     note = f"MLflow run `{parent_run}`; `make ui` shows it"
     create_markdown_artifact(note, "mlflow-run", "Curves, params and files of every stage")

@@ -49,6 +49,7 @@ class StageReport:
     started_s: float = 0.0
     ended_s: float = 0.0
     around_s: float = 0.0
+    cpu_s: float = 0.0
     peak_mb: int = 0
 
     def row(self) -> dict[str, Any]:
@@ -58,6 +59,7 @@ class StageReport:
             "outcome": self.outcome,
             "seconds": round(self.ended_s - self.started_s, 1),
             "around it": round(self.around_s, 1),
+            "CPU seconds": round(self.cpu_s, 1),
             "peak MB": self.peak_mb,
         }
 

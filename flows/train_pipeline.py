@@ -5,7 +5,7 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
 from flows._dvc import StageFailedError, open_workspace
-from flows._results import offer_bundle, publish
+from flows._results import file_figures, offer_bundle, publish
 from flows._stages import run_stages
 from moss_speech.params.presets import use_preset
 from moss_speech.params.sections import load_pipeline
@@ -33,6 +33,7 @@ def train_pipeline(
             params = load_pipeline(root / "params.yaml")
             with pipeline_run(params.model_dump()) as parent_run:
                 reports = run_stages(workspace, parent_run, from_stage, force)
+                file_figures(root, parent_run, reports)
                 verdict = offer_bundle(root, parent_run, params.gates, promote)
                 publish(root, parent_run, reports, verdict)
     except (ValueError, InUseError, StageFailedError) as error:

@@ -3,6 +3,7 @@
 Shapes: S samples.
 """
 
+import io
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -276,3 +277,11 @@ def write_audio(
 ) -> None:
     """Write 16-bit PCM (by the file's ending, or `format=`); samples are clipped to -1..1."""
     soundfile.write(target, np.clip(samples_S, -1, 1), sample_rate_hz, subtype="PCM_16", **how)
+
+
+def mp3_bytes(samples_S: Samples, sample_rate_hz: int) -> bytes:
+    """A sound as MP3, which every browser plays: small, and no longer exact."""
+    packed = io.BytesIO()
+    loud_S = np.clip(samples_S, -1, 1)
+    soundfile.write(packed, loud_S, sample_rate_hz, format="MP3", subtype="MPEG_LAYER_III")
+    return packed.getvalue()

@@ -18,7 +18,7 @@ if sys.argv[3] == "broken":
     sys.exit(f"stage {name}: n is broken, must be a number")
 out.mkdir()
 (out / "value.txt").write_text(value)
-usage = {"started_s": started_s, "ended_s": time.time(), "peak_mb": 1}
+usage = {"started_s": started_s, "ended_s": time.time(), "cpu_s": 0.5, "peak_mb": 1}
 (Path("runs") / name / "usage.json").write_text(json.dumps(usage))
 """
 STAGE = """

@@ -34,11 +34,17 @@ def test_candidate_is_filed_in_the_pipeline_run_and_ready_in_the_registry() -> N
     assert entry.tags["s2s"] == "0.900 (0.800 to 1.000, n 120)"
     assert version_with(CANDIDATE) == version
     run = tracking_client().get_run(parent)
-    assert run.data.metrics == {"s2s": 0.9, "t2t": 1.0}
+    assert run.data.metrics == {}, "the flow files them, with speed and cost"
     filed = Path(run.info.artifact_uri.removeprefix("file://"))
     assert entry.source.startswith(f"runs:/{parent}/bundle/")
     assert tree_digest(filed / entry.source.split(parent + "/")[1]) == tree_digest(candidate.bundle)
     assert (filed / "report/report.html").exists()
+
+
+def test_candidate_without_a_pipeline_has_its_figures_in_a_run_of_its_own() -> None:
+    version = register_candidate(make_candidate("first"))
+    run = tracking_client().get_run(tracking_client().get_model_version(MODEL, str(version)).run_id)
+    assert run.data.metrics == {"accuracy/s2s": 0.9, "accuracy/t2t": 1.0}
 
 
 def test_two_bundles_of_one_run_stay_apart() -> None:

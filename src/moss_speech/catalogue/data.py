@@ -39,6 +39,11 @@ def find_dataset(session: Session, digest: str) -> Dataset | None:
     return session.scalars(select(Dataset).where(Dataset.digest == digest)).first()
 
 
+def dataset_of(session: Session, version: ModelVersion) -> Dataset | None:
+    """The dataset that a model version was trained on, if it was recorded."""
+    return session.get(Dataset, version.dataset_id) if version.dataset_id else None
+
+
 def record_dataset(
     session: Session, digest: str, sources: Iterable[SourceFacts], verdicts: Iterable[VerdictFacts]
 ) -> Dataset:

@@ -52,6 +52,12 @@ def version_of(session: Session, digest: str) -> ModelVersion | None:
     return session.scalars(select(ModelVersion).where(ModelVersion.digest == digest)).first()
 
 
+def version_of_run(session: Session, run_id: str) -> ModelVersion | None:
+    """The last version that a run registered."""
+    query = select(ModelVersion).where(ModelVersion.run_id == run_id)
+    return session.scalars(query.order_by(ModelVersion.version.desc()).limit(1)).first()
+
+
 def figures(metrics: Mapping[str, Any], prefix: str = "") -> dict[str, Figure]:
     """Every number of reports/metrics.json by its dotted name.
 

@@ -1,4 +1,4 @@
-"""What the model was made from, for the report: composition, rejects, hearing."""
+"""What the model was made from, for the report: composition, rejects, hearing, frozen text."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,7 +12,7 @@ from moss_speech.corpus.items import Utterance
 from moss_speech.evaluation.scores import word_error
 from moss_speech.evaluation.statistics import Sampling
 from moss_speech.evaluation.suites import Item
-from moss_speech.storage import read_jsonl
+from moss_speech.storage import read_json, read_jsonl
 
 
 def composition(utterances: Iterable[Utterance]) -> list[dict[str, Any]]:
@@ -53,6 +53,14 @@ def rejects(corpus: Path, clean: Path) -> dict[str, Any]:
         "deliberate_caught": len(caught),
         "deliberate_missed": sorted(flaws.keys() - caught),
     }
+
+
+def text_logits(folder: Path) -> dict[str, Any]:
+    """Whether frozen pre-training left the text logits as they were, as that stage measured it."""
+    if not (folder / "report.json").is_file():
+        return {}
+    change = read_json(folder / "report.json").get("text_logits_largest_change")
+    return {} if change is None else {"logits_identical": change == 0}
 
 
 def hearing(

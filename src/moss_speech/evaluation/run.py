@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from moss_speech.audio import Samples, write_audio
+from moss_speech.audio import Samples, mp3_bytes, write_audio
 from moss_speech.bundle import Bundle
 from moss_speech.codec.quantizer import code_use
 from moss_speech.corpus.answers import KnownAnswers
@@ -29,9 +29,9 @@ from moss_speech.lm.load import load_lm
 from moss_speech.params.evaluate import Evaluate
 from moss_speech.records import report_progress
 from moss_speech.speech.text import normalise
-from moss_speech.storage import read_json, write_json, write_jsonl
+from moss_speech.storage import write_bytes, write_json, write_jsonl
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 _NOTHING = Heard("", "")
 
 
@@ -88,7 +88,7 @@ def evaluate(inputs: Inputs, p: Evaluate, seed: int, out: Path) -> Outcome:
     report = {
         "format_version": FORMAT_VERSION,
         **figures(records, answers, how),
-        "text": {**retention(before, after, answers, how), **_frozen_report(inputs.frozen)},
+        "text": {**retention(before, after, answers, how), **material.text_logits(inputs.frozen)},
         "tokenizer": run.tokenizer(how),
         "codec": codec.figures,
         "corpus": {
@@ -104,6 +104,8 @@ def evaluate(inputs: Inputs, p: Evaluate, seed: int, out: Path) -> Outcome:
     (out / "audio").mkdir()
     for name, samples_S in (run.sounds | codec.sounds).items():
         write_audio(out / name, samples_S, run.engine.sample_rate_hz)
+    for name, samples_S in run.asked.items():
+        write_bytes(out / name, mp3_bytes(samples_S, run.engine.listening_rate_hz))
     return Outcome(report, run.latency(), codec.speed)
 
 
@@ -123,6 +125,8 @@ class Run:
         self._hearing = self.suite.hearing(p.items.tokenizer)
         self.sounds: dict[str, Samples] = {}
         """What the judges hear, by the name of its file."""
+        self.asked: dict[str, Samples] = {}
+        """Spoken questions, by the name of their file."""
         self.ears = self._listen()
 
     def judged(self) -> list[Record]:
@@ -194,14 +198,21 @@ class Run:
         return [self._record(item, reply) for item, reply in zip(items, replies, strict=True)]
 
     def _record(self, item: Item, reply: Reply) -> Record:
-        question = None if item.utterance is None else self.utterances[item.utterance].audio
         return Record(
             item,
             text=normalise(reply.text),
             codes=reply.codes,
             audio=self._keep(reply.codes, reply.audio),
-            question_audio=None if question is None else question.as_posix(),
+            question_audio=None if item.utterance is None else self._keep_question(item.utterance),
         )
+
+    def _keep_question(self, utterance: str) -> str:
+        """File a question as it was heard: a page of this run needs no corpus beside it."""
+        name = f"audio/asked-{hashlib.sha256(utterance.encode()).hexdigest()[:16]}.mp3"
+        if name not in self.asked:
+            rate_hz = self.engine.listening_rate_hz
+            self.asked[name] = self.utterances[utterance].read(rate_hz)
+        return name
 
     def _keep(self, codes: Sequence[int], samples_S: Samples) -> str | None:
         """File a sound under the digest of its codes: equal answers are judged once."""
@@ -268,14 +279,6 @@ def _rendition_item(cell: str, u: Utterance) -> Item:
     return Item(
         f"{cell}/{u.id}", cell, "speech", "speech", u.text, u.text, u.text, u.speaker, "", u.id
     )
-
-
-def _frozen_report(folder: Path) -> dict[str, Any]:
-    """Whether frozen pre-training left the text logits as they were, as that stage measured it."""
-    if not (folder / "report.json").is_file():
-        return {}
-    change = read_json(folder / "report.json").get("text_logits_largest_change")
-    return {} if change is None else {"logits_identical": change == 0}
 
 
 def _method(p: Evaluate, seed: int, bundle: Bundle) -> dict[str, Any]:

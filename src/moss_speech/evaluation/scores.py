@@ -24,7 +24,7 @@ class Record:
     audio: str | None = None
     """What was judged, relative to the report's folder."""
     question_audio: str | None = None
-    """The spoken question, relative to the project root."""
+    """The spoken question, relative to the report's folder; in reports of format 1 to the root."""
     whisper: str | None = None
     sphinx: str | None = None
     nearest: str | None = None

@@ -25,6 +25,9 @@ STAGE_TAG = "moss.stage"
 FINGERPRINT_TAG = "moss.fingerprint"
 WORKSPACE_TAG = "moss.workspace"
 MAKER_TAG = "moss.made_by"
+INPUT_TAG = "moss.input."
+"""Opening of the tags that hold digests of inputs."""
+COMMIT_TAG = "mlflow.source.git.commit"
 
 _BATCH = 500
 """Metric points held back at most; MLflow takes 1,000 in one request."""
@@ -113,7 +116,7 @@ def _origin() -> dict[str, str]:
     """Tags that say what code made a run, and where."""
     tags = {WORKSPACE_TAG: _workspace()}
     if commit := _git("rev-parse", "HEAD"):
-        tags["mlflow.source.git.commit"] = commit
+        tags[COMMIT_TAG] = commit
         tags["moss.uncommitted"] = str(bool(_git("status", "--porcelain", "-uno"))).lower()
     return tags
 
@@ -160,7 +163,7 @@ def stage_run(
 
     `fingerprint` names what the stage's result depends on, `inputs` the digest of each input.
     """
-    tags = {f"moss.input.{key}": digest for key, digest in (inputs or {}).items()}
+    tags = {f"{INPUT_TAG}{key}": digest for key, digest in (inputs or {}).items()}
     if fingerprint:
         tags[FINGERPRINT_TAG] = fingerprint
     if parent := settings().parent_run:

@@ -16,6 +16,7 @@ from moss_speech.catalogue.models import (
     record_version,
 )
 from moss_speech.catalogue.tables import ModelVersion
+from moss_speech.evaluation.names import scalars
 from moss_speech.registry.store import MODEL, tracking_client
 from moss_speech.registry.tracking import MlflowTracker, filed_name, filed_run
 from moss_speech.settings import settings
@@ -55,13 +56,6 @@ def _create_model() -> None:
             raise
 
 
-def _file_figures(tracker: MlflowTracker, candidate: Candidate) -> None:
-    found = figures(candidate.metrics)
-    tracker.metrics({name: figure.value for name, figure in found.items()})
-    tracker.flush()
-    tracking_client().log_artifacts(tracker.run_id, str(candidate.report), _REPORT)
-
-
 def _known_version(digest: str) -> Any | None:
     query = f"name = '{MODEL}' and tags.`{DIGEST_TAG}` = '{digest}'"
     return next(iter(tracking_client().search_model_versions(query)), None)
@@ -96,7 +90,7 @@ def _tag_figures(version: int, metrics: Mapping[str, Any]) -> None:
 def _register(tracker: MlflowTracker, candidate: Candidate) -> int:
     digest = tree_digest(candidate.bundle)
     _create_model()
-    _file_figures(tracker, candidate)
+    tracking_client().log_artifacts(tracker.run_id, str(candidate.report), _REPORT)
     entry = _known_version(digest) or _new_version(tracker, candidate, digest)
     version = int(entry.version)
     with catalogue() as session:
@@ -110,14 +104,16 @@ def _register(tracker: MlflowTracker, candidate: Candidate) -> int:
 
 
 def register_candidate(candidate: Candidate, run_id: str | None = None) -> int:
-    """File report, figures and bundle, and give its version the alias `candidate`.
+    """File report and bundle, and give its version the alias `candidate`.
 
     A bundle that is registered already keeps its version and gets the new figures. Everything
-    is filed in the run `run_id`, the pipeline's; without one in a run of its own.
+    is filed in the run `run_id`, the pipeline's, which has its figures; without one in a run of
+    its own, with the figures.
     """
     if run_id := run_id or settings().parent_run:
         return _register(MlflowTracker(run_id), candidate)
     with filed_run("register", {}) as tracker:
+        tracker.metrics(scalars(candidate.metrics))
         return _register(tracker, candidate)
 
 

@@ -52,6 +52,7 @@ def _run(stage: Declaration, params: dict[str, Any], root: Path) -> None:
         tracker.params(params[stage.name])
         io = StageIO(stage.inputs, stage.output, folder / mark, tracker, params["seed"])
         module.run(p, io)
+        tracker.metrics({f"system/{name}": value for name, value in _usage().items()})
 
 
 def _silence_lightning() -> None:
@@ -67,11 +68,18 @@ def _started_s() -> float:
     return time.time() - age_s
 
 
+def _usage() -> dict[str, float]:
+    """What this process and its children took so far."""
+    used = [resource.getrusage(who) for who in _WHOSE]
+    cpu_s = sum(u.ru_utime + u.ru_stime for u in used)
+    return {"cpu_s": round(cpu_s, 1), "peak_mb": sum(u.ru_maxrss for u in used) // 1024}
+
+
 def _keep_usage(folder: Path) -> None:
     """What the run cost, beside the outputs: it differs from run to run."""
-    peak_kb = sum(resource.getrusage(who).ru_maxrss for who in _WHOSE)
-    usage = {"started_s": _started_s(), "ended_s": time.time(), "peak_mb": peak_kb // 1024}
-    write_json(folder / "usage.json", usage)
+    write_json(
+        folder / "usage.json", _usage() | {"started_s": _started_s(), "ended_s": time.time()}
+    )
 
 
 def main(name: str) -> int:

@@ -1,11 +1,12 @@
 """Stage evaluate: the bundle, asked and judged, to reports/."""
 
-from moss_speech.evaluation.report import scalars, write_figures, write_views
+from moss_speech.evaluation.names import scalars, speeds
+from moss_speech.evaluation.report import LATENCY, write_figures, write_views
 from moss_speech.evaluation.run import Inputs, evaluate
 from moss_speech.params.evaluate import Evaluate
 from moss_speech.settings import settings
 from moss_speech.stages.runner import StageIO
-from moss_speech.storage import fresh_dir
+from moss_speech.storage import fresh_dir, read_json
 
 Section = Evaluate
 
@@ -22,11 +23,7 @@ def run(p: Evaluate, io: StageIO) -> None:
     )
     with fresh_dir(io.output) as out:
         outcome = evaluate(inputs, p, io.seed, out)
-        write_views(out, settings().root, p, outcome.report)
+        write_views(out, settings().root, p)
     write_figures(io.output.parent, outcome)
-    io.tracker.metrics(scalars(outcome.report))
-    if outcome.latency is not None:
-        latency = {"first_audio_s", "real_time_factor"}
-        io.tracker.metrics({f"latency/{n}": getattr(outcome.latency, n) for n in sorted(latency)})
-    io.tracker.metrics({f"latency/codec_{n}": rtf for n, rtf in outcome.codec_speed.items()})
+    io.tracker.metrics(scalars(outcome.report) | speeds(read_json(io.output.parent / LATENCY)))
     io.tracker.artifact(io.output)

@@ -1,4 +1,4 @@
-"""Clips for the page: small MP3 for players, an outline of the loudness, a spectrogram.
+"""Clips for pages: small MP3 for players, an outline of the loudness, a spectrogram.
 
 Shapes: S samples, P outline points, F frequency bins, T frames,
 C colours, K red green blue.
@@ -8,15 +8,15 @@ import base64
 import io
 from dataclasses import dataclass
 from itertools import pairwise
+from pathlib import Path
 
 import matplotlib
 import numpy as np
-import soundfile
 from numpy.typing import NDArray
 from PIL import Image
 from scipy.signal import stft
 
-from moss_speech.audio import Samples
+from moss_speech.audio import SPEAKING, Samples, mp3_bytes, read_audio
 
 OUTLINE_POINTS = 48
 _FRAME_S, _HOP_S = 0.025, 0.005
@@ -36,13 +36,43 @@ class Clip:
     """Loudness from 0 to 1 at even times."""
 
 
+class Sounds:
+    """The sounds of one page: packed until the page is full, and those that could not be read."""
+
+    def __init__(self, max_bytes: int) -> None:
+        self._room = max_bytes
+        self._clips: dict[Path, Clip | None] = {}
+        self.unread: set[Path] = set()
+        """Named by the evaluation, but absent or damaged."""
+
+    def clip(self, path: Path | None) -> Clip | None:
+        """A clip; None without a path, for a sound that cannot be read, and on a full page."""
+        if path is None:
+            return None
+        if path not in self._clips:
+            samples_S = self._read(path) if self._room > 0 else None
+            packed = None if samples_S is None else clip(samples_S, SPEAKING.sample_rate_hz)
+            self._room -= len(packed.data_uri) if packed else 0
+            self._clips[path] = packed if self._room >= 0 else None
+        return self._clips[path]
+
+    def picture(self, path: Path | None) -> str | None:
+        """The spectrogram of a sound; None if it cannot be read."""
+        samples_S = None if path is None else self._read(path)
+        return None if samples_S is None else spectrogram(samples_S, SPEAKING.sample_rate_hz)
+
+    def _read(self, path: Path) -> Samples | None:
+        try:
+            return read_audio(path, SPEAKING.sample_rate_hz)
+        except (ValueError, OSError):
+            self.unread.add(path)
+            return None
+
+
 def clip(samples_S: Samples, sample_rate_hz: int) -> Clip:
-    """Pack a sound as MP3, which every browser plays; lossless copies lie in audio/."""
-    packed = io.BytesIO()
-    loud_S = np.clip(samples_S, -1, 1)
-    soundfile.write(packed, loud_S, sample_rate_hz, format="MP3", subtype="MPEG_LAYER_III")
+    """Pack a sound as MP3; lossless copies of answers lie in audio/."""
     return Clip(
-        _data_uri("audio/mpeg", packed.getvalue()),
+        _data_uri("audio/mpeg", mp3_bytes(samples_S, sample_rate_hz)),
         samples_S.size / sample_rate_hz,
         tuple(outline(samples_S).tolist()),
     )

@@ -8,10 +8,10 @@ from moss_speech.audio import SPEAKING, read_audio
 from moss_speech.evaluation.codec_rows import codec_rows
 from moss_speech.evaluation.codec_scores import GROUPS, Heard
 from moss_speech.evaluation.codec_trial import CODEC_ITEMS
-from moss_speech.evaluation.page import template
+from moss_speech.evaluation.pages.render import template
+from moss_speech.evaluation.pages.sounds import clip, spectrogram
 from moss_speech.evaluation.passages import KINDS
 from moss_speech.evaluation.scores import by_cell
-from moss_speech.evaluation.sounds import clip, spectrogram
 from moss_speech.storage import read_json, read_jsonl
 
 _METHOD = (
