@@ -21,7 +21,7 @@ from moss_speech.registry.store import tracking_client
 from moss_speech.registry.subjects import subject_of
 from moss_speech.registry.tracking import MlflowTracker
 from moss_speech.registry.versions import Candidate, register_candidate
-from moss_speech.storage import read_json, write_bytes
+from moss_speech.storage import read_json, tree_digest, write_bytes
 
 
 @task(cache_policy=NO_CACHE, persist_result=False)
@@ -57,7 +57,7 @@ def accuracy_rows(root: Path) -> list[dict[str, object]]:
 
 
 def file_figures(root: Path, parent_run: str, reports: list[StageReport]) -> None:
-    """File what tables of pipelines compare on the parent run: headline figures, speed, cost."""
+    """File what tables of pipelines compare on the parent run: figures, speed, cost, data."""
     figures = scalars(read_json(root / "reports" / METRICS))
     figures |= speeds(read_json(root / "reports" / LATENCY))
     ran = [report for report in reports if report.outcome == "ran"]
@@ -69,6 +69,8 @@ def file_figures(root: Path, parent_run: str, reports: list[StageReport]) -> Non
     tracker = MlflowTracker(parent_run)
     tracker.metrics(figures)
     tracker.flush()
+    clean = root / "data" / "clean"
+    tracker.datasets({clean: tree_digest(clean)})
 
 
 def write_page(root: Path, parent_run: str) -> Path:

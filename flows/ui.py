@@ -11,7 +11,7 @@ import typer
 from flows._processes import end_guarded, start_guarded
 from flows._server import embedded_server, running_server, wait_until_ready
 from moss_speech.doctor import require_port
-from moss_speech.registry.store import experiment_id
+from moss_speech.registry.view import pipelines_view
 from moss_speech.settings import child_environment, settings, switch_off_telemetry
 
 
@@ -48,8 +48,7 @@ def main(
             uri = settings().tracking_uri
             mlflow = uri if uri.startswith("http") else _mlflow(mlflow_port, stack)
             api = running or stack.enter_context(embedded_server(prefect_port))
-            runs = f"{mlflow}/#/experiments/{experiment_id()}/runs"
-            pages = {"MLflow": runs, "Prefect": api.removesuffix("/api")}
+            pages = {"MLflow": f"{mlflow}/{pipelines_view()}", "Prefect": api.removesuffix("/api")}
             for name, address in pages.items():
                 print(f"{name}: {address}", flush=True)
                 if browser:

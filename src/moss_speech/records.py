@@ -19,6 +19,9 @@ class Tracker(Protocol):
     def metrics(self, values: Mapping[str, float], step: int = 0) -> None:
         """File metrics of one step."""
 
+    def datasets(self, digests: Mapping[Path, str]) -> None:
+        """File folders of data with their digests as inputs."""
+
     def artifact(self, path: Path, folder: str = "") -> None:
         """File a file or folder: report, plot, audio."""
 
@@ -30,6 +33,9 @@ class SilentTracker:
         """File nothing."""
 
     def metrics(self, values: Mapping[str, float], step: int = 0) -> None:
+        """File nothing."""
+
+    def datasets(self, digests: Mapping[Path, str]) -> None:
         """File nothing."""
 
     def artifact(self, path: Path, folder: str = "") -> None:

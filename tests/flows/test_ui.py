@@ -25,7 +25,7 @@ def test_ui_serves_both_pages_until_ctrl_c(root: Path) -> None:
         assert process.stdout is not None
         lines = [process.stdout.readline().strip() for _ in range(3)]
         assert lines == [
-            f"MLflow: http://127.0.0.1:{mlflow}/#/experiments/1/runs",
+            f"MLflow: http://127.0.0.1:{mlflow}/#/experiments/1/runs?viewStateShareKey=pipelines",
             f"Prefect: http://127.0.0.1:{prefect}",
             "Ctrl-C ends both",
         ]

@@ -29,7 +29,8 @@ def pipeline(monkeypatch: pytest.MonkeyPatch, name: str = "one", skipped: bool =
     """A pipeline of two stages with an evaluation; returns its run."""
     folder = write_evaluation(settings().root / name / "evaluation")
     packs = settings().root / name / "packs"
-    write_json(packs / "summary.json", {"joint": {"kinds": {"s2s": {"rows": 3, "sequences": 1}}}})
+    row = {"stage": "joint", "kind": "s2s", "rows": 3, "sequences": 1}
+    write_json(packs / "composition.json", {"corpus": [], "packs": [row]})
     with pipeline_run({"seed": 1, "fit": {"lr": 0.1}}) as parent:
         monkeypatch.setenv("MOSS_PARENT_RUN", parent)
         settings.cache_clear()
@@ -62,7 +63,7 @@ def test_run_brings_curves_cost_speed_params_and_data(monkeypatch) -> None:
     assert found.curves == {"joint/audio_loss": [(0, 4.0), (1, 3.0), (2, 2.0), (3, 1.0)]}
     assert found.latency == {"first_audio_s": 0.25}
     assert found.params == {"seed": "1", "fit.lr": "0.1"}
-    assert found.packs["joint"]["kinds"]["s2s"]["rows"] == 3
+    assert found.packs[0]["rows"] == 3
     assert [s.name for s in found.stages] == ["pack", "pretrain_joint", "evaluate"]
     assert (found.stages[1].cpu_s, found.stages[1].peak_mb) == (61.0, 500.0)
     assert found.lineage is not None

@@ -1,5 +1,6 @@
 """Runs as MLflow shows them: parents, children, curves, ends, links."""
 
+import json
 import math
 import os
 import signal
@@ -100,6 +101,7 @@ def test_skipped_stage_links_to_the_run_that_made_its_output() -> None:
     with stage_run("corpus", "old") as tracker:
         tracker.metrics({"utterances": 7})
     with stage_run("corpus", "new") as tracker:
+        tracker.datasets({Path("data/clean"): "c" * 64})
         tracker.params({"voices": 3})
         tracker.metrics({"utterances": 9})
     with pipeline_run({}) as parent:
@@ -113,6 +115,9 @@ def test_skipped_stage_links_to_the_run_that_made_its_output() -> None:
     assert [r.data.metrics for r in links] == [{"utterances": 9.0}] * 2
     assert [r.data.params for r in links] == [{"voices": "3"}] * 2
     assert {r.data.tags[PARENT_TAG] for r in links} == {parent}
+    used = [r.inputs.dataset_inputs[0].dataset for r in [maker, *links]]
+    assert {(d.name, d.digest) for d in used} == {("clean", "c" * 36)}
+    assert json.loads(used[0].source) == {"uri": "data/clean"}
 
 
 FILE_A_RUN = """

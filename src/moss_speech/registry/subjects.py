@@ -134,14 +134,15 @@ def _curves(stages: "Sequence[Run]") -> dict[str, Curve]:
     return found
 
 
-def _packs(stages: "Sequence[Run]") -> Mapping[str, Any]:
+def _packs(stages: "Sequence[Run]") -> Sequence[Mapping[str, Any]]:
     stage = _named(stages, "pack")
     maker = _maker(stage) if stage else None
     folder = artifact_folder(maker, "packs") if maker else None
-    if folder is None or not (folder / "summary.json").is_file():
-        return {}
-    summary = read_json(folder / "summary.json")
-    return summary if isinstance(summary, dict) else {}
+    if folder is None or not (folder / "composition.json").is_file():
+        return ()
+    composition = read_json(folder / "composition.json")
+    packs = composition.get("packs") if isinstance(composition, dict) else None
+    return packs if isinstance(packs, list) else ()
 
 
 def _stage(run: "Run") -> Stage:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from moss_speech.records import Tracker
+from moss_speech.registry.datasets import log_datasets
 from moss_speech.registry.store import experiment_id, tracking_client
 from moss_speech.settings import settings
 
@@ -90,6 +91,10 @@ class MlflowTracker:
             )
         else:
             tracking_client().log_artifact(self.run_id, str(path), folder or None)
+
+    def datasets(self, digests: Mapping[Path, str]) -> None:
+        """File folders of data with their digests as inputs."""
+        log_datasets(self.run_id, digests)
 
     def flush(self) -> None:
         """Send the held points; those of a failed request stay held."""
@@ -181,11 +186,13 @@ def pipeline_run(params: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _copy(source: "Run", run_id: str) -> None:
-    """Params and last metrics, so that tables of runs compare skipped stages too."""
+    """Params, last metrics and data, so that tables of runs compare skipped stages too."""
     tracker = MlflowTracker(run_id)
     tracker.params(source.data.params)
     tracker.metrics(source.data.metrics)
     tracker.flush()
+    if source.inputs and source.inputs.dataset_inputs:
+        tracking_client().log_inputs(run_id, datasets=source.inputs.dataset_inputs)
 
 
 def link_skipped(parent: str, stage: str, fingerprint: str) -> str | None:

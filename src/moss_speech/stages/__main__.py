@@ -50,6 +50,9 @@ def _run(stage: Declaration, params: dict[str, Any], root: Path) -> None:
         stage_run(stage.name, mark, digests) as tracker,
     ):
         tracker.params(params[stage.name])
+        tracker.datasets(
+            {p: digests[n] for n, p in stage.inputs.items() if p.parent.name == "data"}
+        )
         io = StageIO(stage.inputs, stage.output, folder / mark, tracker, params["seed"])
         module.run(p, io)
         tracker.metrics({f"system/{name}": value for name, value in _usage().items()})

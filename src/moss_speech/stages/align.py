@@ -43,4 +43,4 @@ def run(p: Align, io: StageIO) -> None:
     with fresh_dir(io.output) as out:
         write_borders(out, borders)
         write_json(out / "summary.json", summary)
-    io.tracker.metrics({"aligned": len(borders), "left_out": sum(left_out.values())})
+    io.tracker.metrics({"align/aligned": len(borders), "align/left_out": sum(left_out.values())})

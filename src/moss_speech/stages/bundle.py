@@ -1,8 +1,8 @@
 """Stage bundle: the trained parts and the assistant's voice → models/bundle."""
 
-from pathlib import Path
 from typing import Any
 
+from moss_speech.audio import mp3_bytes
 from moss_speech.bundle import Bundle, ModelFolders, write_bundle
 from moss_speech.card import About
 from moss_speech.codec.load import load_codec
@@ -17,7 +17,7 @@ from moss_speech.params.bundle import BundleParams
 from moss_speech.settings import settings
 from moss_speech.speech.encoders import speaker_encoder
 from moss_speech.stages.runner import StageIO, declaration, input_digests
-from moss_speech.storage import read_json
+from moss_speech.storage import read_json, write_bytes
 
 Section = BundleParams
 
@@ -29,7 +29,7 @@ def run(p: BundleParams, io: StageIO) -> None:
     sources = read_json(io.inputs["corpus"] / "sources.json")
     voice = _voice(p, voice_prompt(utterances, p.prompt_s), models, sources)
     write_bundle(io.output, models, [voice], _about(p, sources))
-    io.tracker.metrics(_try(io.output, utterances))
+    _try(io, utterances)
 
 
 def _voice(
@@ -59,14 +59,20 @@ def _about(p: BundleParams, sources: list[dict[str, Any]]) -> About:
     )
 
 
-def _try(folder: Path, utterances: dict[str, Utterance]) -> dict[str, float]:
-    """Ask the bundle the first training question; figures of the answer."""
-    engine = Engine(Bundle.open(folder))
+def _try(io: StageIO, utterances: dict[str, Utterance]) -> None:
+    """Ask the bundle the first training question; file the answer's figures and both sounds."""
+    engine = Engine(Bundle.open(io.output))
     asked = min(
         (u for u in utterances.values() if u.role == "question" and u.for_training),
         key=lambda u: u.id,
     )
     rate_hz = engine.listening_rate_hz
-    audio = asked.read(rate_hz, settings().root)
-    reply = engine.reply([Turn("user", audio=audio, sample_rate_hz=rate_hz)], seed=0)
-    return {"answer_s": reply.audio_s, "first_audio_s": reply.timings.first_s}
+    audio_S = asked.read(rate_hz, settings().root)
+    reply = engine.reply([Turn("user", audio=audio_S, sample_rate_hz=rate_hz)], seed=0)
+    io.tracker.metrics(
+        {"bundle/answer_s": reply.audio_s, "bundle/first_audio_s": reply.timings.first_s}
+    )
+    heard = {"question.mp3": (audio_S, rate_hz), "answer.mp3": (reply.audio, reply.sample_rate_hz)}
+    for name, (samples_S, hz) in heard.items() if reply.audio.size else ():
+        write_bytes(io.run_folder / name, mp3_bytes(samples_S, hz))
+        io.tracker.artifact(io.run_folder / name, "audio")

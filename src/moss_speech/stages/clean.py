@@ -13,6 +13,8 @@ def run(p: Clean, io: StageIO) -> None:
     """Clean data/corpus into data/clean."""
     with fresh_dir(io.output) as out:
         summary = clean_corpus(io.inputs["corpus"], settings().root, p, io.seed, out, io.run_folder)
-    io.tracker.metrics({name: float(summary[name]) for name in ("items", "kept", "hours_kept")})
+    io.tracker.metrics(
+        {f"clean/{name}": float(summary[name]) for name in ("items", "kept", "hours_kept")}
+    )
     io.tracker.artifact(io.output / "rejects.jsonl")
     io.tracker.artifact(io.output / "summary.json")

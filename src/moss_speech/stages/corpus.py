@@ -13,4 +13,4 @@ def run(p: Corpus, io: StageIO) -> None:
     """Collect every source into data/corpus."""
     with fresh_dir(io.output) as out:
         counts = collect_corpus(p, io.seed, out, io.output.relative_to(settings().root))
-    io.tracker.metrics(counts)
+    io.tracker.metrics({f"corpus/{name}": count for name, count in counts.items()})

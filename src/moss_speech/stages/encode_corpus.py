@@ -24,4 +24,4 @@ def run(p: EncodeCorpus, io: StageIO) -> None:
     with fresh_dir(io.output) as out:
         CodeStore.write(out, codes, codec.config.n_codes, codec.digest)
         write_json(out / "summary.json", use | {"utterances": len(codes)})
-    io.tracker.metrics(use)
+    io.tracker.metrics({f"codes/{name}": value for name, value in use.items()})

@@ -49,4 +49,4 @@ def run(p: Pack, io: StageIO) -> None:
             summary[name] = {"packed_rows": len(packed), "filled": filled}
         write_json(out / "summary.json", summary)
         write_composition(out, utterances.values(), accounts)
-    io.tracker.artifact(io.output / "summary.json", "packs")
+    io.tracker.artifact(io.output / "composition.json", "packs")

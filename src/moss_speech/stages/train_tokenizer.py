@@ -44,9 +44,9 @@ def run(p: TrainTokenizer, io: StageIO) -> None:
         dev = {name: draw(us, p.max_dev_items, io.seed) for name, us in _dev(usable).items()}
         report = report_codec(load_codec(out), dev)
         write_json(out / "report.json", report | {"training_items": len(items)})
-    values = {f"dev/{name}_word_error": v["word_error"] for name, v in report["dev"].items()}
-    use = {key: report[key] for key in ("codes_used", "perplexity")}
-    io.tracker.metrics(values | use, p.fit.steps)
+    values = {f"{name}_word_error": v["word_error"] for name, v in report["dev"].items()}
+    values |= {key: report[key] for key in ("codes_used", "perplexity")}
+    io.tracker.metrics({f"tokenizer/dev_{key}": v for key, v in values.items()}, p.fit.steps)
 
 
 def _dev(utterances: list[Utterance]) -> dict[str, list[Utterance]]:

@@ -66,23 +66,27 @@ def cost(stages: Sequence[Stage]) -> dict[str, Any]:
     }
 
 
-def packed_kinds(packs: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Sequences and rows of each kind in each training stage, by the summary of the packs."""
+def packed_kinds(packs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Sequences and rows of each kind in each training stage, by the composition of the packs."""
+    stages: dict[str, dict[str, Counter[str]]] = {}
+    for row in filter(_is_account, packs):
+        kinds = stages.setdefault(row["stage"], {})
+        kinds.setdefault(row["kind"], Counter()).update(
+            rows=row["rows"], sequences=row["sequences"]
+        )
     tables = []
-    for stage, summary in packs.items():
-        kinds = summary.get("kinds") if isinstance(summary, Mapping) else None
-        if not isinstance(kinds, Mapping):
-            continue
-        rows = [(k, a["rows"], a["sequences"]) for k, a in kinds.items() if _is_account(a)]
-        total = sum(n for _, n, _ in rows)
-        shares = [(kind, n / total, n, sequences) for kind, n, sequences in rows if total]
+    for stage, kinds in stages.items():
+        total = sum(n["rows"] for n in kinds.values())
+        shares = [(k, n["rows"] / total, n["rows"], n["sequences"]) for k, n in kinds.items() if total]
         tables.append({"stage": stage, "total": total, "rows": sorted(shares, key=lambda r: -r[1])})
     return [table for table in tables if table["rows"]]
 
 
-def _is_account(value: object) -> bool:
-    return isinstance(value, Mapping) and all(
-        isinstance(value.get(key), int) for key in ("rows", "sequences")
+def _is_account(row: object) -> bool:
+    return (
+        isinstance(row, Mapping)
+        and all(isinstance(row.get(key), str) for key in ("stage", "kind"))
+        and all(isinstance(row.get(key), int) for key in ("rows", "sequences"))
     )
 
 

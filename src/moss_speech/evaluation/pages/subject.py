@@ -77,6 +77,6 @@ class Subject:
     curves: Mapping[str, Curve] = field(default_factory=dict)
     stages: Sequence[Stage] = ()
     params: Mapping[str, str] = field(default_factory=dict)
-    packs: Mapping[str, Any] = field(default_factory=dict)
-    """summary.json of the packed sequences."""
+    packs: Sequence[Mapping[str, Any]] = ()
+    """What each training stage was packed from: rows of composition.json."""
     lineage: Lineage | None = None
