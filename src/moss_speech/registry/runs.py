@@ -45,7 +45,7 @@ def find_run(name: str) -> FiledRun:
     if match := _VERSION.fullmatch(name):
         return _of_version(int(match["number"]))
     if _RUN_ID.fullmatch(name):
-        return FiledRun(_pipeline(_by_prefix(name)))
+        return FiledRun(_pipeline(by_prefix(name)))
     if _ALIAS.fullmatch(name.lstrip("@")):
         if (version := version_with(name.lstrip("@"))) is not None:
             return _of_version(version)
@@ -97,10 +97,11 @@ def artifact_folder(run_id: str, name: str) -> Path | None:
 def _of_version(number: int) -> FiledRun:
     with catalogue() as session:
         version = find_version(session, number)
-    return FiledRun(_by_prefix(version.run_id), number)
+    return FiledRun(by_prefix(version.run_id), number)
 
 
-def _by_prefix(prefix: str) -> "Run":
+def by_prefix(prefix: str) -> "Run":
+    """The one run whose id begins so; `ValueError` if there is none or several."""
     query = f"attributes.run_id LIKE '{prefix}%'"
     found = tracking_client().search_runs([experiment_id()], query, max_results=3)
     if not found:

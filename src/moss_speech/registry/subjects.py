@@ -42,7 +42,7 @@ def find_subject(name: str) -> Subject:
     """
     if name == "latest":
         return latest_subject()
-    if (folder := Path(name)).is_dir():
+    if name and (folder := Path(name)).is_dir():
         return Subject(folder.resolve().name, open_evaluation(folder, settings().root))
     return subject_of(find_run(name))
 

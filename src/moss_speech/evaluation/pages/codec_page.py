@@ -8,7 +8,7 @@ from moss_speech.audio import SPEAKING, read_audio
 from moss_speech.evaluation.codec_rows import codec_rows
 from moss_speech.evaluation.codec_scores import GROUPS, Heard
 from moss_speech.evaluation.codec_trial import CODEC_ITEMS
-from moss_speech.evaluation.pages.render import template
+from moss_speech.evaluation.pages.render import render
 from moss_speech.evaluation.pages.sounds import clip, spectrogram
 from moss_speech.evaluation.passages import KINDS
 from moss_speech.evaluation.scores import by_cell
@@ -29,15 +29,16 @@ def render_codec(folder: Path, spectrograms: int) -> str:
     codec = read_json(folder / "report.json")["codec"]
     heard = [Heard(**row) for row in read_jsonl(folder / CODEC_ITEMS)]
     groups = by_cell(heard, lambda h: (h.group, h.voice))
-    return template("codec.html").render(
-        rates=codec["rates"],
-        rows=codec_rows(codec),
-        method_rows=_METHOD,
-        groups=[
+    context = {
+        "rates": codec["rates"],
+        "rows": codec_rows(codec),
+        "method_rows": _METHOD,
+        "groups": [
             {"title": f"{GROUPS[g]}; {voice}", "examples": _examples(folder, rows, spectrograms)}
             for (g, voice), rows in groups.items()
         ],
-    )
+    }
+    return render("codec.html", context)
 
 
 def _examples(folder: Path, rows: Sequence[Heard], spectrograms: int) -> list[Mapping[str, Any]]:

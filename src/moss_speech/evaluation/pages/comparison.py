@@ -8,7 +8,7 @@ from typing import Any
 from moss_speech.evaluation.pages import about, apart
 from moss_speech.evaluation.pages.examples import Example, example
 from moss_speech.evaluation.pages.paired import Change, Difference, changes, differences
-from moss_speech.evaluation.pages.render import template
+from moss_speech.evaluation.pages.render import render
 from moss_speech.evaluation.pages.rows import TITLES, Row, row, share_rows
 from moss_speech.evaluation.pages.saved import Evaluation
 from moss_speech.evaluation.pages.sounds import Sounds
@@ -108,7 +108,7 @@ def render_comparison(subjects: Sequence[Subject], p: PageParams) -> str:
     }
     context["n_unread"] = len(sounds.unread)
     context["sections"] = [(id, title) for id, title in _SECTIONS.items() if context[id]]
-    return template("comparison.html").render(context)
+    return render("comparison.html", context)
 
 
 def _scores(subjects: Sequence[Subject]) -> list[tuple[str, str, list[Row | None]]]:

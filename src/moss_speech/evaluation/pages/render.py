@@ -1,12 +1,18 @@
 """Templates of this package with the filters that pages use."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 
-def template(name: str) -> Template:
-    """A page of this package; what is said in it is escaped, what is missing is an error."""
+def render(name: str, context: Mapping[str, Any]) -> str:
+    """A page of this package; what cannot be written as UTF-8 becomes a question mark."""
+    return _template(name).render(context).encode(errors="replace").decode()
+
+
+def _template(name: str) -> Template:
+    """What is said in a page is escaped, what is missing is an error."""
     environment = Environment(
         loader=PackageLoader("moss_speech.evaluation.pages", "."),
         autoescape=True,

@@ -128,13 +128,16 @@ def _rows(folder: Path) -> list[tuple[int, Mapping[str, Any]]]:
 def _own(folder: Path, sounds: Path, scorer: Scorer, number: int, row: Mapping[str, Any]) -> Judged:
     where = f"{folder / ITEMS} line {number} ({row['id']})"
     try:
-        record = Record.from_json(row)
-        part, whole, verdict = _score(record, scorer)
+        return _judged(Record.from_json(row), folder, sounds, scorer, where)
     except KeyError as error:
         raise ValueError(f"{where}: {error} is missing or is no answer of report.json") from error
     except (TypeError, AttributeError) as error:
-        raise ValueError(f"{where}: {error}") from error
+        raise ValueError(f"{where}: a value of the wrong kind: {error}") from error
+
+
+def _judged(record: Record, folder: Path, sounds: Path, scorer: Scorer, where: str) -> Judged:
     item = record.item
+    part, whole, verdict = _score(record, scorer)
     return Judged(
         id=item.id,
         cell=item.cell,

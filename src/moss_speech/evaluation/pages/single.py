@@ -6,7 +6,7 @@ from typing import Any
 from moss_speech.evaluation.codec_rows import codec_rows
 from moss_speech.evaluation.pages import about
 from moss_speech.evaluation.pages.examples import Examples
-from moss_speech.evaluation.pages.render import template
+from moss_speech.evaluation.pages.render import render
 from moss_speech.evaluation.pages.rows import MAIN_CELLS, TITLES, row, share_rows
 from moss_speech.evaluation.pages.sounds import Sounds
 from moss_speech.evaluation.pages.subject import Subject
@@ -50,7 +50,7 @@ def render_single(subject: Subject, p: PageParams) -> str:
     context |= _material(subject.evaluation.report) | _about(subject)
     context["n_unread"] = len(sounds.unread)
     context["sections"] = [(id, title) for id, title in _SECTIONS.items() if context[id]]
-    return template("single.html").render(context)
+    return render("single.html", context)
 
 
 def _figures(subject: Subject) -> dict[str, Any]:
