@@ -1,6 +1,7 @@
 """What pages say of a run beside its scores: curves, speed, cost, decisions, where it came from."""
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -77,7 +78,9 @@ def packed_kinds(packs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     tables = []
     for stage, kinds in stages.items():
         total = sum(n["rows"] for n in kinds.values())
-        shares = [(k, n["rows"] / total, n["rows"], n["sequences"]) for k, n in kinds.items() if total]
+        shares = [
+            (k, n["rows"] / total, n["rows"], n["sequences"]) for k, n in kinds.items() if total
+        ]
         tables.append({"stage": stage, "total": total, "rows": sorted(shares, key=lambda r: -r[1])})
     return [table for table in tables if table["rows"]]
 
