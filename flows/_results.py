@@ -9,7 +9,7 @@ from prefect.cache_policies import NO_CACHE
 from flows._stages import StageReport, busy_seconds
 from moss_speech.evaluation.names import scalars, speeds
 from moss_speech.evaluation.pages.single import render_single
-from moss_speech.evaluation.report import FOLDER, LATENCY, METRICS
+from moss_speech.evaluation.report import FOLDER, LATENCY, METRICS, latest_report
 from moss_speech.params.base import load_section
 from moss_speech.params.evaluate import Evaluate
 from moss_speech.params.gates import Gates
@@ -32,7 +32,7 @@ def offer_bundle(root: Path, parent_run: str, gates: Gates, promote: bool) -> st
     reports = root / "reports"
     candidate = Candidate(
         bundle=root / "models" / "bundle",
-        metrics=read_json(reports / "metrics.json"),
+        metrics=latest_report(root),
         report=reports / "evaluation",
         dataset=record_data(root / "data" / "corpus", root / "data" / "clean"),
     )

@@ -20,6 +20,7 @@ from moss_speech.catalogue.models import (
     record_version,
 )
 from moss_speech.catalogue.promotions import (
+    Wanted,
     current,
     history,
     previous_version,
@@ -35,7 +36,7 @@ DATA, BUNDLE = "d" * 64, "b" * 64
 def promote(old: int | None, new: int, result: str | None, kind: str = "promote") -> None:
     with catalogue() as session:
         version = record_version(session, new, f"{new:064d}", "run", None)
-        promotion = record_intent(session, kind, old, version, "anna", {"at_least": {}})
+        promotion = record_intent(session, kind, old, version, Wanted("anna", "", {}))
         if result is not None:
             record_outcome(session, promotion, result, "because")
 

@@ -1,35 +1,92 @@
-"""Small bundles to register, and processes of their own to promote them in."""
+"""Small bundles to register, and processes of their own to promote them in.
+
+The bundles hold no weights, so `promote` here takes their trial for done; test_trial.py and
+test_judging.py try real ones.
+"""
 
 import multiprocessing
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from moss_speech.params.gates import Gates
+from moss_speech.card import CARD, Card, Sealed, files_of
+from moss_speech.catalogue.data import SourceFacts, record_dataset
+from moss_speech.catalogue.database import catalogue
+from moss_speech.catalogue.promotions import GateResult, Wanted
+from moss_speech.evaluation.scores import Record
+from moss_speech.evaluation.suites import Item
+from moss_speech.params.gates import Gates, NoWorse
+from moss_speech.registry.judging import Trial
+from moss_speech.registry.promotion import Decision, decide
 from moss_speech.registry.versions import Candidate, register_candidate
 from moss_speech.settings import settings
-from moss_speech.storage import write_bytes, write_json
+from moss_speech.storage import file_digest, write_bytes, write_json, write_jsonl
+from tests.tiny_bundle import ABOUT
 
 FRESH = multiprocessing.get_context("forkserver")
 """Children come from a process that imported the modules and opened no store."""
 FRESH.set_forkserver_preload(
     ["moss_speech.registry.promotion", "mlflow.store.tracking.sqlalchemy_store"]
 )
-GATES = Gates(approval="automatic", register_in="any_root", at_least={"s2s": 0.8, "t2t": 0.9})
+GATES = Gates(
+    approval="automatic",
+    register_in="any_root",
+    at_least={"s2s": 0.8, "t2t": 0.9},
+    at_most={},
+    no_worse=NoWorse(figures=["s2s"], margin=0.1, confidence=0.95, resamples=100),
+    undeclared_sources="refused",
+    unlicensed_weights="refused",
+    answers_within_s=60,
+)
+TRIED = Trial(GateResult("bundle", True, "the bundle opens and answers", {}), {})
+DATA = "d" * 64
+SOURCES = [SourceFacts("voices", "Apache-2.0", "synthetic", 2)]
+N_ITEMS = 8
 GOOD = {"accuracy": {"s2s": {"value": 0.9, "ci95": [0.8, 1.0], "n": 120}, "t2t": {"value": 1.0}}}
 BAD = {"accuracy": {"s2s": {"value": 0.5, "ci95": [0.4, 0.6], "n": 120}, "t2t": {"value": 1.0}}}
 
 
-def make_candidate(name: str, metrics: dict[str, Any] = GOOD) -> Candidate:
-    """A bundle folder that differs by name, with a report."""
+def make_candidate(
+    name: str, metrics: dict[str, Any] = GOOD, values: Sequence[float] = (1.0,) * N_ITEMS
+) -> Candidate:
+    """A sealed bundle folder that differs by name, with declared data and a report of items."""
     folder = settings().root / "made" / name
-    write_bytes(folder / "bundle/lm/model.safetensors", name.encode())
-    write_json(folder / "bundle/card.json", {"name": name})
-    write_bytes(folder / "report/report.html", b"<p>report</p>")
-    return Candidate(folder / "bundle", metrics, folder / "report")
+    weights = folder / "bundle/lm/model.safetensors"
+    write_bytes(weights, name.encode())
+    files = {
+        file: Sealed(bytes=path.stat().st_size, sha256=file_digest(path))
+        for file, path in files_of(folder / "bundle").items()
+    }
+    card = Card(format_version=1, about=ABOUT, voices=[], files=files)
+    write_json(folder / "bundle" / CARD, card.model_dump())
+    write_report(folder / "report", values)
+    with catalogue() as session:
+        record_dataset(session, DATA, SOURCES, [])
+    return Candidate(folder / "bundle", metrics, folder / "report", DATA)
+
+
+def write_report(folder: Path, values: Sequence[float], question: str = "what") -> None:
+    """A report whose items of the figure s2s have these values: 0, 0.5 (one judge) or 1."""
+    write_bytes(folder / "report.html", b"<p>report</p>")
+    write_json(folder / "report.json", {"answers": ["yes", "no"], "accuracy": {"s2s": {}}})
+    write_jsonl(folder / "items.jsonl", (_row(n, v, question) for n, v in enumerate(values)))
+
+
+def _row(number: int, value: float, question: str) -> dict[str, Any]:
+    item = Item(
+        f"s2s/{number}", "s2s", "speech", "speech", question, "yes", f"fact-{number // 2}",
+        f"voice-{number % 2}", "0", f"question-{number}",
+    )  # fmt: skip
+    heard = {"whisper": "yes" if value > 0 else "no", "sphinx": "yes" if value > 0.5 else "no"}
+    return Record(item, **heard).to_json()
+
+
+def promote(version: int, approved_by: str, gates: Gates = GATES, why: str = "") -> Decision:
+    """As the real one, of a bundle that was tried."""
+    return decide(version, Wanted(approved_by, why, gates.model_dump()), TRIED)
 
 
 def register(*names: str) -> list[int]:

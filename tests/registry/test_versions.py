@@ -7,7 +7,6 @@ import pytest
 from moss_speech.catalogue.database import catalogue
 from moss_speech.catalogue.models import find_version, last_evaluation
 from moss_speech.registry.fetch import fetch_model, find_model
-from moss_speech.registry.promotion import promote
 from moss_speech.registry.store import MODEL, tracking_client
 from moss_speech.registry.tracking import pipeline_run
 from moss_speech.registry.versions import (
@@ -20,7 +19,7 @@ from moss_speech.registry.versions import (
 )
 from moss_speech.settings import settings
 from moss_speech.storage import tree_digest
-from tests.registry.candidates import BAD, GATES, GOOD, make_candidate, register
+from tests.registry.candidates import BAD, GOOD, make_candidate, promote, register
 
 pytestmark = pytest.mark.usefixtures("store")
 
@@ -79,7 +78,7 @@ def test_version_that_the_catalogue_missed_is_recorded_at_the_next_offer() -> No
 
 def test_champion_address_leads_to_the_very_files_that_were_registered() -> None:
     (version,) = register("first")
-    promote(version, "anna", GATES)
+    promote(version, "anna")
     found = find_model(f"models:/{MODEL}@{CHAMPION}")
     assert (found.version, found.digest) == (version, tree_digest(found.folder))
     assert (found.folder / "lm/model.safetensors").read_bytes() == b"first"
@@ -88,7 +87,7 @@ def test_champion_address_leads_to_the_very_files_that_were_registered() -> None
 
 def test_champion_address_never_leads_to_a_version_set_by_hand() -> None:
     first, second = register("first", "second")
-    promote(first, "anna", GATES)
+    promote(first, "anna")
     tracking_client().set_registered_model_alias(MODEL, CHAMPION, str(second))
     assert find_model(f"models:/{MODEL}@{CHAMPION}").version == first
 
@@ -107,7 +106,7 @@ def test_missing_champion_is_refused_with_the_command_that_makes_one() -> None:
 
 def test_truncated_bundle_is_refused_with_both_digests() -> None:
     (version,) = register("first")
-    promote(version, "anna", GATES)
+    promote(version, "anna")
     weights = fetch_model(settings().model) / "lm/model.safetensors"
     weights.write_bytes(b"fir")
     with pytest.raises(ValueError, match=r"is damaged: .* has digest .*, must be "):

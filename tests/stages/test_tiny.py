@@ -6,17 +6,18 @@ import pytest
 
 from flows._dvc import changed_stages
 from moss_speech.catalogue.models import figures
+from moss_speech.evaluation.report import latest_report
 from moss_speech.params.base import read_yaml
 from moss_speech.params.sections import load_pipeline
-from moss_speech.registry.gates import check_gates, may_register, shortfall
+from moss_speech.registry.gates import check_figures, may_register, shortfall
 from moss_speech.storage import read_json
 from tests.workspace import dvc
 
 
 def test_chain_reaches_the_gates_of_its_preset(tiny_run: Path) -> None:
     gates = load_pipeline(tiny_run / "params.yaml").gates
-    reached = figures(read_json(tiny_run / "reports" / "metrics.json"))
-    results = check_gates({name: figure.value for name, figure in reached.items()}, gates)
+    reached = figures(latest_report(tiny_run))
+    results = check_figures({name: figure.value for name, figure in reached.items()}, gates)
     assert shortfall(results) == ""
 
 

@@ -66,6 +66,14 @@ def sources_of(session: Session, dataset: Dataset) -> list[Source]:
     return list(session.scalars(query))
 
 
+def facts_of(session: Session, dataset_id: int | None) -> list[SourceFacts] | None:
+    """Sources of the dataset of a version; None if no dataset was recorded for it."""
+    if dataset_id is None or (dataset := session.get(Dataset, dataset_id)) is None:
+        return None
+    rows = sources_of(session, dataset)
+    return [SourceFacts(row.name, row.licence, row.consent, row.n_utterances) for row in rows]
+
+
 def verdict_on(session: Session, dataset: Dataset, utterance: str) -> Verdict | None:
     """What cleaning said of one utterance."""
     return session.get(Verdict, (dataset.id, utterance))

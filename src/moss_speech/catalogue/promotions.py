@@ -1,24 +1,43 @@
 """The history of promotions: what was intended, what became of it, who is champion."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from moss_speech.catalogue.gate_tables import GateRow, Motive
 from moss_speech.catalogue.tables import ModelVersion, Outcome, Promotion, Revert
 
 Result = Literal["committed", "refused", "reverted"]
 Kind = Literal["promote", "rollback"]
 
 
+@dataclass(frozen=True)
+class GateResult:
+    """What one gate says: its figures with their limits, in words and for programs."""
+
+    gate: str
+    met: bool
+    said: str
+    figures: dict[str, Any]
+
+    def __str__(self) -> str:
+        return self.said
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Who wants a promotion, why (may be empty), and the limits that it is judged by."""
+
+    approved_by: str
+    why: str
+    gates: Mapping[str, Any]
+
+
 def record_intent(
-    session: Session,
-    kind: Kind,
-    old: int | None,
-    new: ModelVersion,
-    approved_by: str,
-    gates: Mapping[str, Any],
+    session: Session, kind: Kind, old: int | None, new: ModelVersion, wanted: Wanted
 ) -> Promotion:
     """Write that `new` is to become champion in place of `old`."""
     promotion = Promotion(
@@ -26,12 +45,35 @@ def record_intent(
         old_version=old,
         new_version=new.version,
         digest=new.digest,
-        approved_by=approved_by,
-        gates=dict(gates),
+        approved_by=wanted.approved_by,
+        gates=dict(wanted.gates),
     )
     session.add(promotion)
     session.flush()
+    if wanted.why:
+        session.add(Motive(promotion_id=promotion.id, why=wanted.why))
     return promotion
+
+
+def record_gates(session: Session, promotion: Promotion, results: Sequence[GateResult]) -> None:
+    """Write what every gate said of a promotion, once."""
+    session.add_all(
+        GateRow(promotion_id=promotion.id, place=place, **asdict(result))
+        for place, result in enumerate(results)
+    )
+
+
+def gates_of(session: Session, promotion: Promotion) -> list[GateResult]:
+    """What every gate said, in their order; nothing if it was never judged."""
+    query = select(GateRow).where(GateRow.promotion_id == promotion.id).order_by(GateRow.place)
+    rows = session.scalars(query)
+    return [GateResult(row.gate, row.met, row.said, row.figures) for row in rows]
+
+
+def motive_of(session: Session, promotion: Promotion) -> str:
+    """Why it was wanted; empty if nobody said."""
+    found = session.get(Motive, promotion.id)
+    return found.why if found else ""
 
 
 def record_outcome(session: Session, promotion: Promotion, result: Result, reason: str) -> None:

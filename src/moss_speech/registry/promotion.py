@@ -4,17 +4,23 @@ The catalogue decides; MLflow's alias `champion` follows it. A process may die o
 next one that takes the lock finds the intent without an outcome and closes it.
 """
 
+import logging
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
 from moss_speech.catalogue.database import catalogue, promotion_lock
-from moss_speech.catalogue.models import find_version, last_evaluation
+from moss_speech.catalogue.models import find_version
 from moss_speech.catalogue.promotions import (
+    GateResult,
     Kind,
     Result,
+    Wanted,
     current,
+    gates_of,
+    motive_of,
     previous_version,
+    record_gates,
     record_intent,
     record_outcome,
     record_revert,
@@ -23,10 +29,15 @@ from moss_speech.catalogue.promotions import (
 from moss_speech.catalogue.tables import Promotion
 from moss_speech.params.base import validate_section
 from moss_speech.params.gates import Gates
-from moss_speech.registry.gates import check_gates, shortfall
+from moss_speech.registry.gates import shortfall
+from moss_speech.registry.judging import Trial, judge, try_version, whole_bundle
 from moss_speech.registry.store import MODEL, tracking_client
-from moss_speech.registry.versions import APPROVED, CHAMPION, approve, bundle_of, version_with
+from moss_speech.registry.versions import APPROVED, CHAMPION, approve, version_with
 from moss_speech.storage import InUseError
+
+_LOG = logging.getLogger(__name__)
+_TAG_CHARS = 5000
+"""Longest tag of a version in MLflow."""
 
 
 @dataclass(frozen=True)
@@ -68,29 +79,46 @@ def offer(version: int, gates: Gates) -> Decision:
     if version_with(APPROVED) == version:
         return promote(version, "the alias approved", gates)
     wanted = f"set the alias {APPROVED} on version {version} of {MODEL} in the MLflow UI"
-    return Decision(version, "waiting", f"{wanted}, then run the promote flow")
+    return Decision(version, "waiting", f"{wanted}, then run `moss-speech promote`")
 
 
-def promote(version: int, approved_by: str, gates: Gates) -> Decision:
-    """Make a registered version the champion if its gates hold; raises `InUseError` when another
-    process promotes for over a minute, `ValueError` for a version that is not registered.
+def promote(version: int, approved_by: str, gates: Gates, why: str = "") -> Decision:
+    """Make a registered version the champion if its gates hold.
+
+    Raises what `decide` raises. The bundle is tried before anybody has to wait for the lock.
+    """
+    wanted = Wanted(approved_by, why, gates.model_dump())
+    return decide(version, wanted, try_version(version, gates))
+
+
+def decide(version: int, wanted: Wanted, trial: Trial) -> Decision:
+    """Judge a version that was tried, and make it the champion if all gates hold.
+
+    Raises `InUseError` when another process promotes for over a minute, `ValueError` for a version
+    that is not registered.
     """
     with promotion_lock():
         _settle()
         if (now := champion()) is not None and now.version == version:
             return Decision(version, "committed", "it is the champion already")
-        return _carry_out(_intend("promote", version, approved_by, gates))
+        promotion = _intend("promote", version, wanted)
+        gates = validate_section(promotion.gates, Gates, "gates")
+        return _carry_out(promotion, judge(promotion, gates, trial))
 
 
-def rollback(approved_by: str) -> Decision:
-    """Make the previous champion the champion again; `ValueError` if there was none."""
+def rollback(approved_by: str, why: str = "") -> Decision:
+    """Make the previous champion the champion again; `ValueError` if there was none.
+
+    Its gates held when it was promoted: only the bundle's digest is checked again.
+    """
     with promotion_lock():
         _settle()
         with catalogue() as session:
             previous = previous_version(session)
         if previous is None:
             raise ValueError("there is no earlier champion to go back to")
-        return _carry_out(_intend("rollback", previous, approved_by, None))
+        promotion = _intend("rollback", previous, Wanted(approved_by, why, {}))
+        return _carry_out(promotion, _judge_rollback(promotion))
 
 
 def settle() -> None:
@@ -109,44 +137,37 @@ def verified_champion() -> ChampionInfo | None:
     return champion()
 
 
-def _intend(kind: Kind, version: int, approved_by: str, gates: Gates | None) -> Promotion:
+def _intend(kind: Kind, version: int, wanted: Wanted) -> Promotion:
     with catalogue() as session:
         now, new = current(session), find_version(session, version)
         old = now.new_version if now else None
-        limits = gates.model_dump() if gates else {}
-        return record_intent(session, kind, old, new, approved_by, limits)
+        return record_intent(session, kind, old, new, wanted)
 
 
-def _carry_out(promotion: Promotion) -> Decision:
-    met, reason = _judge(promotion)
-    if met:
+def _judge_rollback(promotion: Promotion) -> list[GateResult]:
+    with catalogue() as session:
+        version = find_version(session, promotion.new_version)
+        why = motive_of(session, promotion)
+    if isinstance(folder := whole_bundle(version), GateResult):
+        return [folder]
+    said = f"rolled back from version {promotion.old_version}{why and ': '}{why}"
+    return [GateResult("bundle", True, said, {})]
+
+
+def _carry_out(promotion: Promotion, results: list[GateResult]) -> Decision:
+    """Results are on record before the alias moves: who settles needs not judge again."""
+    with catalogue() as session:
+        record_gates(session, promotion, results)
+    missed = shortfall(results)
+    if not missed:
         _move_aliases(promotion)
-    decision = _close(promotion, "committed" if met else "refused", reason)
-    tracking_client().set_model_version_tag(
-        MODEL, str(decision.version), "moss.decision", str(decision)
-    )
+    decision = _close(promotion, "refused" if missed else "committed", missed or _all(results))
+    _tell(decision)
     return decision
 
 
-def _judge(promotion: Promotion) -> tuple[bool, str]:
-    """Whether the version may be champion, and the figures that say so.
-
-    The bundle must be what was registered; a rollback was judged when it was promoted.
-    """
-    with catalogue() as session:
-        version = find_version(session, promotion.new_version)
-        reached = last_evaluation(session, version.digest)
-    try:
-        bundle_of(version)
-    except ValueError as error:
-        return False, str(error)
-    if promotion.kind == "rollback":
-        return True, f"rolled back from version {promotion.old_version}"
-    gates = validate_section(promotion.gates, Gates, "gates")
-    results = check_gates({name: row.value for name, row in reached.items()}, gates)
-    if missed := shortfall(results):
-        return False, missed
-    return True, "; ".join(str(result) for result in results)
+def _all(results: list[GateResult]) -> str:
+    return "; ".join(str(result) for result in results)
 
 
 def _move_aliases(promotion: Promotion) -> None:
@@ -161,14 +182,26 @@ def _close(promotion: Promotion, result: Result, reason: str) -> Decision:
     return Decision(promotion.new_version, result, reason)
 
 
+def _tell(decision: Decision) -> None:
+    """Show a decision on the registry's page; it stands even if nobody can be shown it now."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        tracking_client().set_model_version_tag(
+            MODEL, str(decision.version), "moss.decision", str(decision)[:_TAG_CHARS]
+        )
+    except MlflowException as error:
+        _LOG.warning("%s; the registry's page does not show it: %s", decision, error)
+
+
 def _settle() -> None:
-    """Needs the lock. An interrupted promotion counts if its alias had moved and its gates hold."""
+    """Needs the lock. An interrupted promotion counts if it was judged and its alias had moved."""
     with catalogue() as session:
-        open_ones = unfinished(session)
-    for promotion in open_ones:
-        met, reason = _judge(promotion)
-        if met and version_with(CHAMPION) == promotion.new_version:
-            _close(promotion, "committed", f"settled after an interruption: {reason}")
+        open_ones = [(promotion, gates_of(session, promotion)) for promotion in unfinished(session)]
+    for promotion, results in open_ones:
+        judged = bool(results) and not shortfall(results)
+        if judged and version_with(CHAMPION) == promotion.new_version:
+            _close(promotion, "committed", f"settled after an interruption: {_all(results)}")
         else:
             _close(promotion, "reverted", "interrupted before it was complete; promote again")
     _restore()

@@ -16,7 +16,9 @@ from moss_speech.catalogue.models import (
     record_version,
 )
 from moss_speech.catalogue.tables import ModelVersion
+from moss_speech.catalogue.verdict_items import record_items
 from moss_speech.evaluation.names import scalars
+from moss_speech.registry.items import report_items
 from moss_speech.registry.store import MODEL, tracking_client
 from moss_speech.registry.tracking import MlflowTracker, filed_name, filed_run
 from moss_speech.settings import settings
@@ -39,9 +41,9 @@ class Candidate:
 
     bundle: Path
     metrics: Mapping[str, Any]
-    """Content of reports/metrics.json."""
+    """Content of reports/metrics.json; with `latency` that of reports/latency.json."""
     report: Path
-    """Folder of the evaluation's report."""
+    """Folder of the evaluation's report with its items."""
     dataset: str | None = None
     """Digest of the cleaned corpus, as `lineage.record_data` gave it."""
 
@@ -88,7 +90,7 @@ def _tag_figures(version: int, metrics: Mapping[str, Any]) -> None:
 
 
 def _register(tracker: MlflowTracker, candidate: Candidate) -> int:
-    digest = tree_digest(candidate.bundle)
+    digest, items = tree_digest(candidate.bundle), report_items(candidate.report)
     _create_model()
     tracking_client().log_artifacts(tracker.run_id, str(candidate.report), _REPORT)
     entry = _known_version(digest) or _new_version(tracker, candidate, digest)
@@ -97,6 +99,7 @@ def _register(tracker: MlflowTracker, candidate: Candidate) -> int:
         dataset = find_dataset(session, candidate.dataset) if candidate.dataset else None
         recorded = record_version(session, version, digest, entry.run_id, dataset)
         record_evaluation(session, digest, candidate.metrics)
+        record_items(session, digest, items)
     _mend(recorded, candidate.bundle)
     _tag_figures(version, candidate.metrics)
     tracking_client().set_registered_model_alias(MODEL, CANDIDATE, str(version))

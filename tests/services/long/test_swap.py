@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +14,13 @@ from websockets.exceptions import InvalidStatus
 
 from moss_speech.catalogue.database import catalogue
 from moss_speech.catalogue.models import find_version
-from moss_speech.registry.promotion import champion, promote, rollback
+from moss_speech.registry.promotion import champion, rollback
 from moss_speech.registry.store import MODEL, tracking_client
-from moss_speech.registry.versions import CHAMPION, Candidate, bundle_of, register_candidate
+from moss_speech.registry.versions import CHAMPION, bundle_of, register_candidate
 from moss_speech.settings import settings
 from moss_speech.storage import write_bytes
 from tests.poison import change_first_tensor, with_nan
-from tests.registry.candidates import GATES, GOOD
+from tests.registry.candidates import make_candidate, promote
 from tests.services.conftest import Server, serving
 from tests.services.long.seen import assert_calm, figure, wait_for, wait_until_empty
 from tests.services.long.talkers import Listener, Playback, coming_in, listening, turned_away
@@ -40,18 +41,16 @@ def root(store: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def register(root: Path, *voices: str, poisoned: bool = False) -> int:
     """A new version; it differs by its voices."""
-    folder = root / "made" / "-".join(voices)
-    bundle = tiny_bundle(folder, voices)
+    bundle = tiny_bundle(root / "tiny" / "-".join(voices), voices)
     if poisoned:
         change_first_tensor(bundle, "codec/flow/model.safetensors", with_nan)
-    write_bytes(folder / "report/report.html", b"<p>report</p>")
-    return register_candidate(Candidate(bundle, GOOD, folder / "report"))
+    return register_candidate(replace(make_candidate("-".join(voices)), bundle=bundle))
 
 
 def release(root: Path, *voices: str, poisoned: bool = False) -> None:
     """Register a new version and promote it."""
     version = register(root, *voices, poisoned=poisoned)
-    assert promote(version, "anna", GATES).result == "committed"
+    assert promote(version, "anna").result == "committed"
 
 
 @contextlib.contextmanager
@@ -211,7 +210,7 @@ def test_what_nobody_approved_and_what_cannot_be_loaded_is_not_served(root: Path
         with catalogue() as session:
             damaged = bundle_of(find_version(session, 2)) / "lm" / "model.safetensors"
         write_bytes(damaged, damaged.read_bytes()[:-1] + b"x")
-        assert promote(2, "anna", GATES).result == "refused"
+        assert promote(2, "anna").result == "refused"
         release(root, "third", poisoned=True)
         await asyncio.to_thread(
             wait_for,
