@@ -8,6 +8,6 @@ from moss_speech.registry import promotion
 
 
 @flow(name="rollback")
-def rollback(approved_by: str) -> State[str]:
+def rollback(approved_by: str, why: str = "") -> State[str]:
     """Make the previous champion the champion again; `approved_by` says who decided it."""
-    return Completed(message=str(promotion.rollback(approved_by)))
+    return Completed(message=str(promotion.rollback(approved_by, why)))

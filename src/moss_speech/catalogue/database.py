@@ -126,15 +126,26 @@ def open_catalogue(url: str) -> sessionmaker[Session]:
     return sessionmaker(engine, expire_on_commit=False)
 
 
-@contextmanager
-def catalogue() -> Iterator[Session]:
-    """One transaction on the catalogue that the settings name; undone if the block raises."""
-    with open_catalogue(settings().catalogue_url).begin() as session:
-        yield session
-
-
 class UnreachableError(RuntimeError):
     """The catalogue's database cannot be asked now."""
+
+
+@contextmanager
+def _asking() -> Iterator[None]:
+    try:
+        yield
+    except (OperationalError, InterfaceError) as error:
+        raise UnreachableError(f"the catalogue cannot be asked: {type(error).__name__}") from error
+
+
+@contextmanager
+def catalogue() -> Iterator[Session]:
+    """One transaction on the catalogue that the settings name; undone if the block raises.
+
+    `UnreachableError` while the database is away or too busy.
+    """
+    with _asking(), open_catalogue(settings().catalogue_url).begin() as session:
+        yield session
 
 
 def transact(url: str, work: Work[T]) -> T:
@@ -142,16 +153,14 @@ def transact(url: str, work: Work[T]) -> T:
 
     `UnreachableError` while the database is away or too busy.
     """
-    try:
-        with open_catalogue(url).begin() as session:
-            return work(session)
-    except (OperationalError, InterfaceError) as error:
-        raise UnreachableError(f"the catalogue cannot be asked: {type(error).__name__}") from error
+    with _asking(), open_catalogue(url).begin() as session:
+        return work(session)
 
 
 @contextmanager
 def promotion_lock(wait_s: float = _WAIT_S) -> Iterator[None]:
     """Held by the one process that may move the champion; `InUseError` after `wait_s`."""
-    engine: Engine = open_catalogue(settings().catalogue_url).kw["bind"]
-    with _lock(engine, _PROMOTION_LOCK, "the promotion lock", wait_s):
-        yield
+    with _asking():
+        engine: Engine = open_catalogue(settings().catalogue_url).kw["bind"]
+        with _lock(engine, _PROMOTION_LOCK, "the promotion lock", wait_s):
+            yield

@@ -19,6 +19,7 @@ from moss_speech.cli import (
     keys,
     package,
     plan,
+    promotion,
     reports,
     sound,
     talk,
@@ -40,6 +41,7 @@ app.add_typer(checkpoints.app)
 app.add_typer(codec.app)
 app.add_typer(evaluate.app)
 app.add_typer(plan.app)
+app.add_typer(promotion.app)
 app.add_typer(package.app)
 app.add_typer(sound.app)
 app.add_typer(talk.app)

@@ -5,21 +5,26 @@ import json
 import math
 from collections import Counter
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from moss_speech.catalogue.verdict_items import ItemFacts
-from moss_speech.evaluation.scores import Record, Scorer
 from moss_speech.storage import read_json, read_jsonl
+
+if TYPE_CHECKING:
+    from moss_speech.evaluation.scores import Record, Scorer
 
 ITEMS, REPORT = "items.jsonl", "report.json"
 
 
-def _asked(record: Record) -> str:
+def _asked(record: "Record") -> str:
     item = record.item
     facts = [item.ask, item.reply, item.question, item.expected, item.utterance]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
 
-def _facts(row: object, scorer: Scorer) -> ItemFacts:
+def _facts(row: object, scorer: "Scorer") -> ItemFacts:
+    from moss_speech.evaluation.scores import Record
+
     assert isinstance(row, dict)
     record = Record.from_json(row)
     item, value = record.item, scorer.verdict(record).value
@@ -35,6 +40,8 @@ def report_items(folder: Path) -> list[ItemFacts]:
     """
     if not (folder / ITEMS).is_file():
         return []
+    from moss_speech.evaluation.scores import Scorer  # brings torch, which a rollback does not need
+
     report = read_json(folder / REPORT)
     scorer, cells = Scorer(report["answers"]), set(report["accuracy"])
     found = []

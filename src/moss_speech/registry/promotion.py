@@ -7,6 +7,7 @@ next one that takes the lock finds the intent without an outcome and closes it.
 import logging
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Literal
 
 from moss_speech.catalogue.database import catalogue, promotion_lock
@@ -29,9 +30,10 @@ from moss_speech.catalogue.promotions import (
 from moss_speech.catalogue.tables import Promotion
 from moss_speech.params.base import validate_section
 from moss_speech.params.gates import Gates
+from moss_speech.params.sections import load_pipeline
 from moss_speech.registry.gates import shortfall
 from moss_speech.registry.judging import Trial, judge, try_version, whole_bundle
-from moss_speech.registry.store import MODEL, tracking_client
+from moss_speech.registry.store import MODEL, asking_stores, tracking_client
 from moss_speech.registry.versions import APPROVED, CHAMPION, approve, version_with
 from moss_speech.storage import InUseError
 
@@ -72,6 +74,18 @@ def champion() -> ChampionInfo | None:
     return ChampionInfo(now.new_version, now.digest, now.approved_by, now.recorded_at)
 
 
+def gates_of_root(root: Path) -> Gates:
+    """The limits that params.yaml of a project root names; the whole file must be valid."""
+    return load_pipeline(root / "params.yaml").gates
+
+
+def chosen_version(version: int | None) -> int:
+    """`version`, or the one that carries the alias `approved`; `ValueError` if none does."""
+    if (found := version or version_with(APPROVED)) is None:
+        raise ValueError(f"no version carries the alias {APPROVED!r}; set it in the MLflow UI")
+    return found
+
+
 def offer(version: int, gates: Gates) -> Decision:
     """Promote a candidate if its approval is automatic or a person has given it already."""
     if gates.approval == "automatic":
@@ -82,6 +96,7 @@ def offer(version: int, gates: Gates) -> Decision:
     return Decision(version, "waiting", f"{wanted}, then run `moss-speech promote`")
 
 
+@asking_stores()
 def promote(version: int, approved_by: str, gates: Gates, why: str = "") -> Decision:
     """Make a registered version the champion if its gates hold.
 
@@ -91,6 +106,7 @@ def promote(version: int, approved_by: str, gates: Gates, why: str = "") -> Deci
     return decide(version, wanted, try_version(version, gates))
 
 
+@asking_stores()
 def decide(version: int, wanted: Wanted, trial: Trial) -> Decision:
     """Judge a version that was tried, and make it the champion if all gates hold.
 
@@ -106,6 +122,7 @@ def decide(version: int, wanted: Wanted, trial: Trial) -> Decision:
         return _carry_out(promotion, judge(promotion, gates, trial))
 
 
+@asking_stores()
 def rollback(approved_by: str, why: str = "") -> Decision:
     """Make the previous champion the champion again; `ValueError` if there was none.
 
@@ -121,6 +138,7 @@ def rollback(approved_by: str, why: str = "") -> Decision:
         return _carry_out(promotion, _judge_rollback(promotion))
 
 
+@asking_stores()
 def settle() -> None:
     """Close what a dead process left unfinished and undo direct edits of the champion."""
     with promotion_lock():

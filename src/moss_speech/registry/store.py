@@ -2,6 +2,8 @@
 
 import logging
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +19,7 @@ EXPERIMENT = "moss-speech"
 """Experiment that every run is filed in."""
 MODEL = "moss-speech"
 """Name of the registered model."""
+_SHOWN_CHARS = 300
 _SHOWN_AS = {"mlflow.experimentKind": "custom_model_development"}
 """The UI opens with runs and curves, not with its tools for chat applications."""
 
@@ -54,6 +57,26 @@ def _open(uri: str, state: Path) -> tuple["MlflowClient", str]:
 def tracking_client() -> "MlflowClient":
     """The client of the store that the settings name; the first call creates what is missing."""
     return _open(settings().tracking_uri, settings().state)[0]
+
+
+class StoreError(RuntimeError):
+    """The tracking server is away, or does not do what it is asked."""
+
+
+@contextmanager
+def asking_stores() -> Iterator[None]:
+    """`StoreError` if the tracking server fails; what was begun is settled by the next."""
+    _silence()
+    from mlflow.exceptions import MlflowException
+
+    try:
+        yield
+    except MlflowException as error:
+        first = str(error).splitlines()[0][:_SHOWN_CHARS]
+        raise StoreError(
+            f"the tracking server fails ({first}); what was begun is settled by the "
+            "next promotion, rollback or start of the service: `moss-speech champions` shows it"
+        ) from error
 
 
 def experiment_id() -> str:

@@ -120,6 +120,23 @@ def register_candidate(candidate: Candidate, run_id: str | None = None) -> int:
         return _register(tracker, candidate)
 
 
+def registered_bundle(version: int) -> Path:
+    """The bundle folder of a version by its number; see `bundle_of`."""
+    with catalogue() as session:
+        found = find_version(session, version)
+    return bundle_of(found)
+
+
+def record_judged(version: int, metrics: Mapping[str, Any], report: Path) -> int:
+    """File a new evaluation of a registered version; returns how many items it has."""
+    items = report_items(report)
+    with catalogue() as session:
+        digest = find_version(session, version).digest
+        record_evaluation(session, digest, metrics)
+        record_items(session, digest, items)
+    return len(items)
+
+
 def version_with(alias: str) -> int | None:
     """The version that carries an alias, None if no version does."""
     from mlflow.exceptions import MlflowException
@@ -147,7 +164,7 @@ def _checked(folder: Path, version: ModelVersion) -> Path:
     if (found := tree_digest(folder)) != version.digest:
         raise ValueError(
             f"version {version.version} of {MODEL} is damaged: {folder} has digest {found}, "
-            f"must be {version.digest}; the flow rollback returns to the previous champion"
+            f"must be {version.digest}; `moss-speech rollback` returns to the previous champion"
         )
     return folder
 

@@ -1,0 +1,85 @@
+"""Commands on the champion: promote, roll back, tell the history, ask a version anew."""
+
+import json
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from moss_speech.cli.errors import plain_errors
+from moss_speech.cli.options import Json
+from moss_speech.settings import settings
+
+if TYPE_CHECKING:
+    from moss_speech.registry.promotion import Decision
+
+app = typer.Typer()
+By = Annotated[str, typer.Option("--by", help="Who decides it; kept in the history")]
+Why = Annotated[str, typer.Option("--why", help="The reason, in words; kept in the history")]
+Version = Annotated[int, typer.Argument(min=1, help="A version of the registry")]
+
+
+@app.command()
+@plain_errors
+def promote(
+    version: Annotated[
+        int | None, typer.Argument(min=1, help="Default: the one with the alias approved")
+    ] = None,
+    by: By = "the alias approved",
+    why: Why = "",
+) -> None:
+    """Make a registered version the champion if its gates hold; needs no server."""
+    from moss_speech.registry import promotion
+
+    gates = promotion.gates_of_root(settings().root)
+    chosen = promotion.chosen_version(version)
+    _tell(promotion.promote(chosen, by, gates, why))
+
+
+@app.command()
+@plain_errors
+def rollback(
+    by: Annotated[str, typer.Option("--by", help="Who decides it; kept in the history")],
+    why: Why = "",
+) -> None:
+    """Make the previous champion the champion again; needs no server."""
+    from moss_speech.registry import promotion
+
+    _tell(promotion.rollback(by, why))
+
+
+@app.command()
+@plain_errors
+def champions(as_json: Json = False) -> None:
+    """Every decision on the champion, newest first: when, who, why, and what the gates said."""
+    from moss_speech.registry.history import champions
+
+    found = champions()
+    if as_json:
+        typer.echo(json.dumps([told.to_json() for told in found]))
+    elif not found:
+        typer.echo("no champion yet: `make train` trains and promotes one")
+    for told in found if not as_json else ():
+        typer.echo(told.line())
+
+
+@app.command()
+@plain_errors
+def judge(version: Version) -> None:
+    """Ask a registered version the test data of this project root, and file its figures.
+
+    A candidate is compared with the champion on equal items: after the test data changed, the
+    champion is asked anew.
+    """
+    from moss_speech.evaluation.report import evaluate_bundle
+    from moss_speech.registry.versions import record_judged, registered_bundle
+
+    folder = settings().state / "judged" / str(version)
+    metrics = evaluate_bundle(settings().root, registered_bundle(version), folder)
+    n_items = record_judged(version, metrics, folder)
+    typer.echo(f"version {version}: {n_items} items on record, report {folder / 'report.html'}")
+
+
+def _tell(decision: "Decision") -> None:
+    typer.echo(str(decision))
+    if decision.result != "committed":
+        raise typer.Exit(1)
