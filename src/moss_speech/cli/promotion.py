@@ -79,6 +79,29 @@ def judge(version: Version) -> None:
     typer.echo(f"version {version}: {n_items} items on record, report {folder / 'report.html'}")
 
 
+@app.command()
+@plain_errors
+def reproduce(
+    version: Version,
+    from_stage: Annotated[
+        str | None, typer.Option("--from", help="Take what is upstream of a stage from the cache")
+    ] = None,
+    check_only: Annotated[
+        bool, typer.Option("--check-only", help="Say what can be said without training")
+    ] = False,
+    keep: Annotated[bool, typer.Option(help="Leave the worktree in the state folder")] = False,
+) -> None:
+    """Make a version again from its code, params and data, or say what differs."""
+    from moss_speech.registry.reproduction import Wanted
+    from moss_speech.registry.reproduction import reproduce as make_again
+
+    same = make_again(Wanted(version, from_stage, check_only, keep), lambda f: typer.echo(str(f)))
+    end = "nothing differs" if check_only else "made again to the same digest"
+    typer.echo(f"version {version}: {end if same else 'differs, see above'}")
+    if not same:
+        raise typer.Exit(1)
+
+
 def _tell(decision: "Decision") -> None:
     typer.echo(str(decision))
     if decision.result != "committed":

@@ -104,13 +104,13 @@ class MlflowTracker:
         self._sent_s = time.monotonic()
 
 
-def _git(*arguments: str) -> str:
-    """What git answers; nothing outside a repository or without git."""
+def git(root: Path, *arguments: str) -> str:
+    """What git answers in a folder; nothing outside a repository or without git."""
     if shutil.which("git") is None:
         return ""
-    command = ["git", "-C", str(settings().root), *arguments]
+    command = ["git", "-C", str(root), *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
-    return done.stdout.strip()
+    return done.stdout.rstrip()
 
 
 def _workspace() -> str:
@@ -120,9 +120,10 @@ def _workspace() -> str:
 def _origin() -> dict[str, str]:
     """Tags that say what code made a run, and where."""
     tags = {WORKSPACE_TAG: _workspace()}
-    if commit := _git("rev-parse", "HEAD"):
+    if commit := git(settings().root, "rev-parse", "HEAD"):
         tags[COMMIT_TAG] = commit
-        tags["moss.uncommitted"] = str(bool(_git("status", "--porcelain", "-uno"))).lower()
+        edited = git(settings().root, "status", "--porcelain", "-uno")
+        tags["moss.uncommitted"] = str(bool(edited)).lower()
     return tags
 
 

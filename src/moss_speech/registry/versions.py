@@ -15,10 +15,12 @@ from moss_speech.catalogue.models import (
     record_evaluation,
     record_version,
 )
+from moss_speech.catalogue.recipes import record_recipe
 from moss_speech.catalogue.tables import ModelVersion
 from moss_speech.catalogue.verdict_items import record_items
 from moss_speech.evaluation.names import scalars
 from moss_speech.registry.items import report_items
+from moss_speech.registry.recipe import recipe_of_root
 from moss_speech.registry.store import MODEL, tracking_client
 from moss_speech.registry.tracking import MlflowTracker, filed_name, filed_run
 from moss_speech.settings import settings
@@ -91,6 +93,7 @@ def _tag_figures(version: int, metrics: Mapping[str, Any]) -> None:
 
 def _register(tracker: MlflowTracker, candidate: Candidate) -> int:
     digest, items = tree_digest(candidate.bundle), report_items(candidate.report)
+    recipe = recipe_of_root(settings().root)
     _create_model()
     tracking_client().log_artifacts(tracker.run_id, str(candidate.report), _REPORT)
     entry = _known_version(digest) or _new_version(tracker, candidate, digest)
@@ -98,6 +101,7 @@ def _register(tracker: MlflowTracker, candidate: Candidate) -> int:
     with catalogue() as session:
         dataset = find_dataset(session, candidate.dataset) if candidate.dataset else None
         recorded = record_version(session, version, digest, entry.run_id, dataset)
+        record_recipe(session, version, recipe)
         record_evaluation(session, digest, candidate.metrics)
         record_items(session, digest, items)
     _mend(recorded, candidate.bundle)
