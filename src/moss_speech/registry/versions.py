@@ -183,8 +183,9 @@ def bundle_of(version: ModelVersion) -> Path:
     if root.scheme in ("", "file"):
         return _checked(Path(url2pathname(root.path)) / place, version)
     copy = settings().state / "models" / version.digest
+    name = Path(place).name  # what a download is called: the last part of its address
     if not copy.exists():
         with fresh_dir(copy) as folder:
             tracking_client().download_artifacts(version.run_id, place, str(folder))
-            _checked(folder / place, version)
-    return _checked(copy / place, version)
+            _checked(folder / name, version)
+    return _checked(copy / name, version)
