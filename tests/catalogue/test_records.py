@@ -10,9 +10,9 @@ from moss_speech.catalogue.data import (
     record_dataset,
     sources_of,
     verdict_on,
-    versions_that_heard,
 )
 from moss_speech.catalogue.database import catalogue
+from moss_speech.catalogue.lineage import versions_that_heard
 from moss_speech.catalogue.models import (
     find_version,
     last_evaluation,

@@ -7,7 +7,7 @@ from itertools import islice
 from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
-from moss_speech.catalogue.tables import Dataset, ModelVersion, Source, Verdict
+from moss_speech.catalogue.tables import Dataset, Source, Verdict
 
 _ROWS_AT_ONCE = 10_000
 
@@ -77,10 +77,3 @@ def facts_of(session: Session, dataset_id: int | None) -> list[SourceFacts] | No
 def verdict_on(session: Session, dataset: Dataset, utterance: str) -> Verdict | None:
     """What cleaning said of one utterance."""
     return session.get(Verdict, (dataset.id, utterance))
-
-
-def versions_that_heard(session: Session, speaker: str) -> list[ModelVersion]:
-    """Model versions whose data kept an utterance of a speaker, for a request to delete it."""
-    heard = select(Verdict.dataset_id).where(Verdict.speaker == speaker, Verdict.kept.is_(True))
-    query = select(ModelVersion).where(ModelVersion.dataset_id.in_(heard))
-    return list(session.scalars(query.order_by(ModelVersion.version)))

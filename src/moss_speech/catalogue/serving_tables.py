@@ -58,3 +58,21 @@ class Answer(Table):
     id: Mapped[str] = mapped_column(primary_key=True)
     codes: Mapped[bytes] = mapped_column(LargeBinary)
     expires_at: Mapped[datetime] = mapped_column(Utc)
+
+
+class Deployment(Table):
+    """A version that a worker gives to conversations, as long as it is seen to."""
+
+    __tablename__ = "deployments"
+    __table_args__ = (Index(None, "digest"), Index(None, "seen_at"))
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    version: Mapped[str]
+    """Its number in the registry; `local` for a plain folder."""
+    digest: Mapped[str] = mapped_column(String(DIGEST_CHARS))
+    place: Mapped[str]
+    """Host and process."""
+    opened_at: Mapped[datetime] = mapped_column(Utc)
+    seen_at: Mapped[datetime] = mapped_column(Utc)
+    closed_at: Mapped[datetime | None] = mapped_column(Utc)
+    """None while it is given out, or if its worker was killed: then `seen_at` tells until when."""

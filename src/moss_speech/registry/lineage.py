@@ -2,33 +2,41 @@
 
 import gzip
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+from moss_speech.catalogue.consents import record_terms
 from moss_speech.catalogue.data import SourceFacts, VerdictFacts, find_dataset, record_dataset
 from moss_speech.catalogue.database import catalogue
 from moss_speech.storage import read_json, read_jsonl, tree_digest
 
+_CUT_NUMBER = re.compile(r"-\d{4,}$")
 
-def _speakers(corpus: Path) -> dict[str, str]:
-    with gzip.open(corpus / "supervisions.jsonl.gz", "rt", encoding="utf-8") as lines:
-        rows = (json.loads(line) for line in lines)
-        return {row["recording_id"]: row["speaker"] for row in rows}
+
+def _rows(manifest: Path) -> Iterator[dict[str, Any]]:
+    with gzip.open(manifest, "rt", encoding="utf-8") as lines:
+        for line in lines:
+            yield json.loads(line)
 
 
 def _verdicts(corpus: Path, clean: Path) -> Iterator[VerdictFacts]:
-    rejects = {row["id"]: row for row in read_jsonl(clean / "rejects.jsonl")}
-    for utterance, speaker in _speakers(corpus).items():
-        reject = rejects.get(utterance)
-        if reject is None:
-            yield VerdictFacts(utterance, speaker, True)
-        else:
-            why = (reject[key] for key in ("reason", "value", "allowed"))
-            yield VerdictFacts(utterance, speaker, False, *why)
+    """Kept cuts, then rejects; a cut of a long recording is `ID-0000`, its words belong to ID."""
+    for cut in _rows(clean / "cuts.jsonl.gz"):
+        yield VerdictFacts(cut["id"], cut["supervisions"][0]["speaker"], True)
+    speakers = {row["id"]: row["speaker"] for row in _rows(corpus / "supervisions.jsonl.gz")}
+    for row in read_jsonl(clean / "rejects.jsonl"):
+        spoken = row["id"] if row["id"] in speakers else _CUT_NUMBER.sub("", row["id"])
+        why = (str(row[key]) for key in ("reason", "value", "allowed"))
+        yield VerdictFacts(row["id"], speakers.get(spoken, ""), False, *why)
 
 
 def record_data(corpus: Path, clean: Path) -> str:
-    """Record a cleaned corpus once; returns its digest, which a `Candidate` names its data by."""
+    """Record a cleaned corpus once; returns its digest, which a `Candidate` names its data by.
+
+    What its sources declare of consent is recorded beside it.
+    """
     digest = tree_digest(clean)
     with catalogue() as session:
         if find_dataset(session, digest) is None:
@@ -39,4 +47,6 @@ def record_data(corpus: Path, clean: Path) -> str:
                 for row in read_json(corpus / "sources.json")
             ]
             record_dataset(session, digest, sources, _verdicts(corpus, clean))
+            for source in sources:
+                record_terms(session, source.name, source.consent, "the source's declaration")
     return digest

@@ -15,6 +15,7 @@ from moss_speech.records import Tracker
 from moss_speech.registry.datasets import log_datasets
 from moss_speech.registry.store import experiment_id, tracking_client
 from moss_speech.settings import settings
+from moss_speech.storage import file_digest, tree_digest
 
 if TYPE_CHECKING:
     from mlflow.entities import Metric, Run
@@ -29,6 +30,7 @@ MAKER_TAG = "moss.made_by"
 INPUT_TAG = "moss.input."
 """Opening of the tags that hold digests of inputs."""
 COMMIT_TAG = "mlflow.source.git.commit"
+OUTPUT_TAG = "moss.output"
 
 _BATCH = 500
 """Metric points held back at most; MLflow takes 1,000 in one request."""
@@ -163,11 +165,15 @@ def filed_run(name: str, tags: Mapping[str, str]) -> Iterator[MlflowTracker]:
 
 @contextmanager
 def stage_run(
-    name: str, fingerprint: str = "", inputs: Mapping[str, str] | None = None
+    name: str,
+    fingerprint: str = "",
+    inputs: Mapping[str, str] | None = None,
+    output: Path | None = None,
 ) -> Iterator[Tracker]:
     """The run of one stage, filed under `settings().parent_run` when a flow started it.
 
-    `fingerprint` names what the stage's result depends on, `inputs` the digest of each input.
+    `fingerprint` names what the stage's result depends on, `inputs` the digest of each input;
+    the digest of `output` is filed once the block has made it.
     """
     tags = {f"{INPUT_TAG}{key}": digest for key, digest in (inputs or {}).items()}
     if fingerprint:
@@ -176,6 +182,9 @@ def stage_run(
         tags[PARENT_TAG] = parent
     with filed_run(name, tags) as tracker:
         yield tracker
+        if output is not None:
+            digest = tree_digest(output) if output.is_dir() else file_digest(output)
+            tracking_client().set_tag(tracker.run_id, OUTPUT_TAG, digest)
 
 
 @contextmanager

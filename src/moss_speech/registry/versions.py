@@ -20,6 +20,7 @@ from moss_speech.catalogue.tables import ModelVersion
 from moss_speech.catalogue.verdict_items import record_items
 from moss_speech.evaluation.names import scalars
 from moss_speech.registry.items import report_items
+from moss_speech.registry.origins import record_version_origin
 from moss_speech.registry.recipe import recipe_of_root
 from moss_speech.registry.store import MODEL, tracking_client
 from moss_speech.registry.tracking import MlflowTracker, filed_name, filed_run
@@ -104,6 +105,7 @@ def _register(tracker: MlflowTracker, candidate: Candidate) -> int:
         record_recipe(session, version, recipe)
         record_evaluation(session, digest, candidate.metrics)
         record_items(session, digest, items)
+    record_version_origin(version, tracker.run_id, candidate.bundle)
     _mend(recorded, candidate.bundle)
     _tag_figures(version, candidate.metrics)
     tracking_client().set_registered_model_alias(MODEL, CANDIDATE, str(version))

@@ -47,7 +47,7 @@ def _run(stage: Declaration, params: dict[str, Any], root: Path) -> None:
 
     with (
         exclusive(folder / "lock", f"stage {stage.name}"),
-        stage_run(stage.name, mark, digests) as tracker,
+        stage_run(stage.name, mark, digests, stage.output) as tracker,
     ):
         tracker.params(params[stage.name])
         tracker.datasets(

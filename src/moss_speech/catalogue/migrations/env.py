@@ -3,7 +3,11 @@
 from alembic import context
 from sqlalchemy import Connection
 
-from moss_speech.catalogue import gate_tables, serving_tables  # noqa: F401 -- complete the metadata
+from moss_speech.catalogue import (  # noqa: F401 -- completes the metadata
+    gate_tables,
+    lineage_tables,
+    serving_tables,
+)
 from moss_speech.catalogue.database import make_engine
 from moss_speech.catalogue.tables import Table
 from moss_speech.settings import settings
