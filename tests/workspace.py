@@ -16,7 +16,7 @@ def make_workspace(target: Path, preset: str = "tiny") -> Path:
     """Copy the code into `target` and make params.yaml that preset; what stages made stays."""
     (target / ".dvc").mkdir(parents=True, exist_ok=True)
     (target / ".dvc" / "config").write_text(_DVC)
-    for name in (*_CODE, ".dvcignore", "constraints.txt"):
+    for name in (*_CODE, ".dvcignore", "constraints.txt", "withdrawn.jsonl"):
         if (ROOT / name).is_dir():
             shutil.rmtree(target / name, ignore_errors=True)
             skip = shutil.ignore_patterns("__pycache__", "*.egg-info", ".partial-*")

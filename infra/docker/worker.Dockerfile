@@ -15,7 +15,7 @@ COPY src src
 RUN uv pip install --system --no-cache -c constraints.txt -e ".[s3,postgres]"
 
 COPY .dvc/config .dvc/config
-COPY .dvcignore dvc.yaml params.yaml prefect.yaml ./
+COPY .dvcignore dvc.yaml params.yaml prefect.yaml withdrawn.jsonl ./
 COPY flows flows
 COPY presets presets
 COPY services services

@@ -1,4 +1,5 @@
 import dataclasses
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,13 @@ from moss_speech.corpus.clean.listen import Heard, stratified
 from moss_speech.corpus.clean.measure import Measured, Undecodable, measure
 from moss_speech.corpus.clean.run import clean_corpus
 from moss_speech.corpus.clean.verdicts import check_heard, check_item, is_doubtful
+from moss_speech.corpus.clean.withdrawn import (
+    REASON,
+    Withdrawal,
+    check_withdrawn,
+    read_withdrawn,
+    write_withdrawn,
+)
 from moss_speech.corpus.items import Utterance, open_dialogues, open_utterances
 from moss_speech.corpus.sources.collect import collect_corpus
 from moss_speech.params.clean import Clean
@@ -175,3 +183,46 @@ def test_too_many_rejects_fail_with_reasons(root, cleaning, tmp_path):
 def test_corpus_does_not_depend_on_the_number_of_processes(root, few, tmp_path):
     collect(few, tmp_path, threads=2)
     assert tree_digest(tmp_path) == tree_digest(root)
+
+
+def test_speech_of_who_withdrew_is_rejected_unheard_and_their_dialogues_go(
+    root, cleaned, cleaning, tmp_path
+):
+    """The limit on rejects does not count them: to leave somebody out is no fault of the corpus."""
+    before = open_utterances(cleaned)
+    speakers = Counter(u.speaker for u in before.values())
+    gone = speakers.most_common(1)[0][0]
+    strict = cleaning.model_copy(update={"max_reject_share": 0.9, "sample": 0})
+    out = tmp_path / "clean"
+    out.mkdir()
+    rule = Withdrawal(speaker=gone)
+    summary = clean_corpus(root / "data/corpus", root, strict, 1, out, tmp_path / "blocks", [rule])
+    after = open_utterances(out)
+    assert gone not in {u.speaker for u in after.values()}
+    assert summary["rejected"][REASON] >= speakers[gone]
+    rejects = [r for r in read_jsonl(out / "rejects.jsonl") if r["reason"] == REASON]
+    assert {r["value"] for r in rejects} == {f"speaker {gone}"}
+    ids = {r["id"] for r in rejects}
+    for dialogue in open_dialogues(root / "data/corpus"):
+        theirs = any(t.utterances and set(t.utterances) <= ids for t in dialogue.turns)
+        assert theirs is (dialogue.id not in {d.id for d in open_dialogues(out)})
+
+
+names = st.sampled_from(["anna", "bert", "team", None])
+
+
+@given(st.lists(st.tuples(names, names), max_size=4))
+def test_withdrawn_items_are_exactly_those_that_a_line_covers(tmp_path_factory, pairs):
+    file = tmp_path_factory.mktemp("w") / "withdrawn.jsonl"
+    write_withdrawn(file, [Withdrawal(*pair) for pair in pairs if pair != (None, None)])
+    read = read_withdrawn(file)
+    assert set(read) == {Withdrawal(*pair) for pair in pairs} - {Withdrawal()}
+    items = [
+        item(f"{speaker}-{source}", speaker=speaker, tags={"source": source})
+        for speaker in ("anna", "bert", "carl")
+        for source in ("team", "bert")
+    ]
+    rejected = {u.id for u in items if check_withdrawn(u, read)}
+    for u in items:
+        named = {(None, u.speaker), (u.tags["source"], None), (u.tags["source"], u.speaker)}
+        assert (u.id in rejected) is bool(named & set(pairs))

@@ -18,7 +18,7 @@ class Declaration:
 
     name: str
     inputs: dict[str, Path]
-    """Data and model dependencies by the last part of their path."""
+    """Dependencies that are not code, by the last part of their path."""
     code: tuple[Path, ...]
     output: Path
     sections: tuple[str, ...]
@@ -50,7 +50,7 @@ def declaration(root: Path, name: str) -> Declaration:
     deps = _paths(stage.get("deps", []))
     return Declaration(
         name=name,
-        inputs={p.name: root / p for p in deps if p.parts[0] in ("data", "models")},
+        inputs={p.name: root / p for p in deps if p.parts[0] != "src"},
         code=tuple(root / p for p in deps if p.parts[0] == "src"),
         output=root / _paths(stage["outs"])[0],
         sections=tuple(stage["params"]),
@@ -66,7 +66,7 @@ def _code_digest(path: Path) -> str:
 
 
 def input_digests(stage: Declaration) -> dict[str, str]:
-    """Digest of each data or model input; `ValueError` names one that is missing."""
+    """Digest of each input; `ValueError` names one that is missing."""
     for path in stage.inputs.values():
         if not path.exists():
             raise ValueError(f"input {path} is missing; `dvc repro {stage.name}` makes it first")

@@ -4,7 +4,7 @@ Each pass is a stream over the corpus. What is held of an item between passes is
 few numbers, and the texts that are held out.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +16,12 @@ from moss_speech.corpus.clean.duplicates import PRINT_BITS, duplicates
 from moss_speech.corpus.clean.leaks import Leaks
 from moss_speech.corpus.clean.listen import LISTENING_TO, Heard, stratified
 from moss_speech.corpus.clean.measure import MEASURING, Measured
-from moss_speech.corpus.clean.spine import Candidate, candidates, declared, with_words
+from moss_speech.corpus.clean.spine import Candidate, Spine, with_words
 from moss_speech.corpus.clean.summary import Count
 from moss_speech.corpus.clean.verdicts import Reject, check_heard, check_item, is_doubtful
+from moss_speech.corpus.clean.withdrawn import REASON, Withdrawal, without_withdrawn
 from moss_speech.corpus.clean.words import Words
-from moss_speech.corpus.items import Utterance, open_dialogues
+from moss_speech.corpus.items import Dialogue, Utterance, open_dialogues
 from moss_speech.corpus.manifests import write_manifest
 from moss_speech.corpus.passages import open_passages, write_passages
 from moss_speech.params.clean import Clean
@@ -33,8 +34,8 @@ _NO_PRINT = bytes(PRINT_BITS // 8)
 class Cleaning:
     """A corpus while it is cleaned: which candidates are still kept, and why others are not."""
 
-    def __init__(self, corpus: Path, root: Path, p: Clean, folder: Path) -> None:
-        self.corpus, self.root, self.p, self.folder = corpus, root, p, folder
+    def __init__(self, spine: Spine, root: Path, folder: Path) -> None:
+        self.spine, self.root, self.p, self.folder = spine, root, spine.p, folder
         self.count = Count()
         self.rejects: list[Reject] = []
         self._kept = bytearray()
@@ -55,14 +56,14 @@ class Cleaning:
 
     def _candidates(self) -> Iterator[Candidate]:
         """Those still kept."""
-        for candidate in candidates(self.corpus, self.p, self._measured):
+        for candidate in self.spine.candidates(self._measured):
             if self._kept[candidate.place]:
                 yield candidate
 
     def _spoken(self) -> Iterator[tuple[Candidate, Heard | None]]:
         """Those still kept, and what was heard of the chosen ones."""
         rows = rows_of(self._heard)
-        for candidate in candidates(self.corpus, self.p, self._measured):
+        for candidate in self.spine.candidates(self._measured):
             heard = Heard(**next(rows)) if candidate.place in self._chosen else None
             if self._kept[candidate.place]:
                 yield candidate, heard
@@ -70,19 +71,19 @@ class Cleaning:
     def measure(self) -> None:
         """Decode and measure everything that its manifest does not speak against."""
         n_items = 0
-        for _, u, reject in declared(self.corpus, self.p):
+        for _, u, reject in self.spine.declared():
             if reject is None:
                 n_items += 1
             else:
                 self._reject(u, reject)
-        todo = (u for _, u, reject in declared(self.corpus, self.p) if reject is None)
+        todo = (u for _, u, reject in self.spine.declared() if reject is None)
         place = (self.root, self.p, self.folder)
         self._measured = over_utterances(MEASURING, todo, n_items, *place)
 
     def judge_sound(self) -> None:
         """Apply the rules for what was measured; note who must be listened to."""
         speakers: dict[str, int] = {}
-        for candidate in candidates(self.corpus, self.p, self._measured):
+        for candidate in self.spine.candidates(self._measured):
             u, m = candidate.utterance, candidate.measured
             reject = check_item(u, m, self.p)
             self._kept.append(reject is None)
@@ -157,9 +158,13 @@ class Cleaning:
             if reject := leaks.check(with_words(candidate, heard).utterance):
                 self._drop(candidate, reject)
 
+    def _dialogues(self) -> list[Dialogue]:
+        gone = frozenset(r.id for r in self.rejects if r.reason == REASON)
+        return list(without_withdrawn(open_dialogues(self.spine.corpus), gone))
+
     def write(self, out: Path) -> dict[str, Any]:
         """Write what is kept and why the rest is not; returns the summary."""
-        dialogues, passages = open_dialogues(self.corpus), open_passages(self.corpus)
+        dialogues, passages = self._dialogues(), open_passages(self.spine.corpus)
         wanted, said = spoken_ids(dialogues, passages), dict[str, str]()
 
         def cuts() -> Iterator[Any]:
@@ -182,14 +187,20 @@ class Cleaning:
 
 
 def clean_corpus(
-    corpus: Path, root: Path, p: Clean, seed: int, out: Path, folder: Path
+    corpus: Path,
+    root: Path,
+    p: Clean,
+    seed: int,
+    out: Path,
+    folder: Path,
+    withdrawals: Sequence[Withdrawal] = (),
 ) -> dict[str, Any]:
     """Clean a corpus folder into the fresh folder `out`; returns the summary.
 
     What was measured and heard is kept in `folder`, from which a killed run goes on. Raises
     `ValueError` if more than `max_reject_share` of the items are rejected.
     """
-    cleaning = Cleaning(corpus, root, p, folder)
+    cleaning = Cleaning(Spine(corpus, p, withdrawals), root, folder)
     cleaning.measure()
     cleaning.judge_sound()
     cleaning.drop_equal_duplicates()

@@ -15,6 +15,7 @@ from moss_speech.corpus.clean.blocks import rows_of
 from moss_speech.corpus.clean.listen import Heard
 from moss_speech.corpus.clean.measure import Measured, Undecodable, from_row
 from moss_speech.corpus.clean.verdicts import Reject, check_declared
+from moss_speech.corpus.clean.withdrawn import Withdrawal, check_withdrawn
 from moss_speech.corpus.items import Utterance, utterance_of
 from moss_speech.corpus.manifests import open_corpus_cuts
 from moss_speech.params.clean import Clean
@@ -32,27 +33,36 @@ class Candidate:
     """None: it was to be cut up, but no speech was found."""
 
 
-def declared(corpus: Path, p: Clean) -> Iterator[tuple[Any, Utterance, Reject | None]]:
-    """Every utterance of the manifest, and what its manifest alone says against it."""
-    for cut in open_corpus_cuts(corpus):
-        u, recording = utterance_of(cut), cut.recording
-        yield cut, u, check_declared(u, recording.sampling_rate, recording.num_channels, p)
+@dataclass(frozen=True)
+class Spine:
+    """The manifest of a corpus folder, and what speaks against an utterance before it is opened."""
 
+    corpus: Path
+    p: Clean
+    withdrawals: Sequence[Withdrawal] = ()
 
-def candidates(corpus: Path, p: Clean, measured: list[Path]) -> Iterator[Candidate]:
-    """Everything that was measured, in the order of the manifest."""
-    rows = rows_of(measured)
-    place = 0
-    for cut, u, reject in declared(corpus, p):
-        if reject is not None:
-            continue
-        found = from_row(next(rows), u.id)
-        parts: Sequence[Measured | Undecodable | None]
-        parts = [found] if isinstance(found, Undecodable) else [*found] or [None]
-        for m in parts:
-            piece = _piece(cut, m) if isinstance(m, Measured) else cut
-            yield Candidate(place, piece, utterance_of(piece), m)
-            place += 1
+    def declared(self) -> Iterator[tuple[Any, Utterance, Reject | None]]:
+        """Every utterance of the manifest, and why nobody is to open or hear it."""
+        for cut in open_corpus_cuts(self.corpus):
+            u, recording = utterance_of(cut), cut.recording
+            rate_hz, n_channels = recording.sampling_rate, recording.num_channels
+            reject = check_withdrawn(u, self.withdrawals)
+            yield cut, u, reject or check_declared(u, rate_hz, n_channels, self.p)
+
+    def candidates(self, measured: list[Path]) -> Iterator[Candidate]:
+        """Everything that was measured, in the order of the manifest."""
+        rows = rows_of(measured)
+        place = 0
+        for cut, u, reject in self.declared():
+            if reject is not None:
+                continue
+            found = from_row(next(rows), u.id)
+            parts: Sequence[Measured | Undecodable | None]
+            parts = [found] if isinstance(found, Undecodable) else [*found] or [None]
+            for m in parts:
+                piece = _piece(cut, m) if isinstance(m, Measured) else cut
+                yield Candidate(place, piece, utterance_of(piece), m)
+                place += 1
 
 
 def _piece(cut: Any, m: Measured) -> Any:

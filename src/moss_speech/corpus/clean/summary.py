@@ -9,6 +9,7 @@ from rapidfuzz.distance import Levenshtein
 from moss_speech.corpus.clean.listen import Heard
 from moss_speech.corpus.clean.measure import has_given_words
 from moss_speech.corpus.clean.verdicts import Reject
+from moss_speech.corpus.clean.withdrawn import REASON
 from moss_speech.corpus.items import Utterance
 from moss_speech.speech.text import normalise
 
@@ -79,13 +80,17 @@ class Count:
             sound.wrong += Levenshtein.distance(words, heard.words.split())
 
     def check_share(self, most: float, rejects: list[Reject]) -> None:
-        """Raise `ValueError` if more than a share of the items was rejected."""
-        n_rejected, n_kept = self._reasons.total(), self._splits.total()
+        """Raise `ValueError` if more than a share of the items was rejected.
+
+        To leave out who withdrew is no fault of the corpus.
+        """
+        faults = Counter({reason: n for reason, n in self._reasons.items() if reason != REASON})
+        n_rejected, n_kept = faults.total(), self._splits.total()
         share = n_rejected / max(n_rejected + n_kept, 1)
         if share <= most:
             return
-        reasons = ", ".join(f"{reason} ({n})" for reason, n in self._reasons.most_common(3))
-        first = rejects[0]
+        reasons = ", ".join(f"{reason} ({n})" for reason, n in faults.most_common(3))
+        first = next(r for r in rejects if r.reason != REASON)
         raise ValueError(
             f"{share:.1%} of {n_rejected + n_kept} items are rejected, allowed is {most:.1%}; "
             f"most often {reasons}; first {first.id}: {first.reason} {first.value}, "
