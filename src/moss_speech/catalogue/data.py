@@ -7,7 +7,7 @@ from itertools import islice
 from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
-from moss_speech.catalogue.tables import Dataset, Source, Verdict
+from moss_speech.catalogue.tables import Dataset, ModelVersion, Source, Verdict
 
 _ROWS_AT_ONCE = 10_000
 
@@ -77,3 +77,19 @@ def facts_of(session: Session, dataset_id: int | None) -> list[SourceFacts] | No
 def verdict_on(session: Session, dataset: Dataset, utterance: str) -> Verdict | None:
     """What cleaning said of one utterance."""
     return session.get(Verdict, (dataset.id, utterance))
+
+
+@dataclass(frozen=True)
+class KnownNames:
+    """Names that any recorded dataset has."""
+
+    speakers: frozenset[str]
+    sources: frozenset[str]
+
+
+def known_names(session: Session) -> KnownNames:
+    """Every speaker and source of every dataset."""
+    speakers = session.scalars(select(Verdict.speaker).distinct())
+    return KnownNames(
+        frozenset(speakers) - {""}, frozenset(session.scalars(select(Source.name).distinct()))
+    )

@@ -14,6 +14,7 @@ from moss_speech.cli import (
     checkpoints,
     codec,
     composition,
+    consents,
     data,
     evaluate,
     keys,
@@ -34,6 +35,8 @@ app = typer.Typer(no_args_is_help=True, help="Train, judge, promote and serve sp
 app.add_typer(data.app, name="data")
 data.app.add_typer(composition.app)
 app.add_typer(bench.app, name="bench")
+app.add_typer(consents.app, name="consent")
+app.add_typer(consents.forget_app)
 app.add_typer(keys.app, name="key")
 app.add_typer(reports.app, name="report")
 app.add_typer(voices.app, name="voice")

@@ -15,6 +15,7 @@ from moss_speech.registry.comparison import first_champion, no_worse
 from moss_speech.registry.gates import check_figures, check_sources, check_weights
 from moss_speech.registry.trial import try_bundle
 from moss_speech.registry.versions import bundle_of
+from moss_speech.registry.withdrawing import withdrawal_reason
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,7 @@ def judge(promotion: Promotion, gates: Gates, trial: Trial) -> list[GateResult]:
         *check_figures(trial.figures | reached, gates),
         *_compared(promotion, gates),
         *_rights(folder, sources, gates),
+        consent_to(version.version),
         trial.result,
     ]
 
@@ -64,6 +66,12 @@ def whole_bundle(version: ModelVersion) -> Path | GateResult:
         return bundle_of(version)
     except ValueError as error:
         return GateResult("bundle", False, str(error), {})
+
+
+def consent_to(version: int) -> GateResult:
+    """Whether nobody whom a version heard has withdrawn consent since."""
+    gone = withdrawal_reason(version)
+    return GateResult("consent", not gone, gone or "nobody that it heard withdrew consent", {})
 
 
 def _rights(folder: Path, sources: list[SourceFacts] | None, gates: Gates) -> list[GateResult]:

@@ -32,7 +32,7 @@ from moss_speech.params.base import validate_section
 from moss_speech.params.gates import Gates
 from moss_speech.params.sections import load_pipeline
 from moss_speech.registry.gates import shortfall
-from moss_speech.registry.judging import Trial, judge, try_version, whole_bundle
+from moss_speech.registry.judging import Trial, consent_to, judge, try_version, whole_bundle
 from moss_speech.registry.store import MODEL, asking_stores, tracking_client
 from moss_speech.registry.versions import APPROVED, CHAMPION, approve, version_with
 from moss_speech.storage import InUseError
@@ -126,7 +126,8 @@ def decide(version: int, wanted: Wanted, trial: Trial) -> Decision:
 def rollback(approved_by: str, why: str = "") -> Decision:
     """Make the previous champion the champion again; `ValueError` if there was none.
 
-    Its gates held when it was promoted: only the bundle's digest is checked again.
+    Its gates held when it was promoted: only the bundle's digest and that nobody whom it heard
+    has withdrawn are checked again.
     """
     with promotion_lock():
         _settle()
@@ -168,6 +169,8 @@ def _judge_rollback(promotion: Promotion) -> list[GateResult]:
         why = motive_of(session, promotion)
     if isinstance(folder := whole_bundle(version), GateResult):
         return [folder]
+    if not (consent := consent_to(version.version)).met:
+        return [consent]
     said = f"rolled back from version {promotion.old_version}{why and ': '}{why}"
     return [GateResult("bundle", True, said, {})]
 

@@ -25,9 +25,9 @@ class Withdrawal:
     source: str | None = None
     speaker: str | None = None
 
-    def covers(self, u: Utterance) -> bool:
-        """Whether an utterance is theirs."""
-        return self.source in (None, u.tags.get("source")) and self.speaker in (None, u.speaker)
+    def covers(self, source: str | None, speaker: str) -> bool:
+        """Whether an utterance of this source and speaker is theirs."""
+        return self.source in (None, source) and self.speaker in (None, speaker)
 
     def __str__(self) -> str:
         return " in ".join(f"{k} {v}" for k, v in sorted(asdict(self).items(), reverse=True) if v)
@@ -62,7 +62,7 @@ def _withdrawal(row: Any, where: str) -> Withdrawal:
 
 def check_withdrawn(u: Utterance, withdrawals: Iterable[Withdrawal]) -> Reject | None:
     """Reject what belongs to somebody who withdrew."""
-    rule = next((w for w in withdrawals if w.covers(u)), None)
+    rule = next((w for w in withdrawals if w.covers(u.tags.get("source"), u.speaker)), None)
     return None if rule is None else Reject(u.id, REASON, str(rule), f"nobody in {FILE}")
 
 
