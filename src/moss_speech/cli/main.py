@@ -18,6 +18,7 @@ from moss_speech.cli import (
     data,
     evaluate,
     keys,
+    lineage,
     package,
     plan,
     promotion,
@@ -38,6 +39,7 @@ app.add_typer(bench.app, name="bench")
 app.add_typer(consents.app, name="consent")
 app.add_typer(consents.forget_app)
 app.add_typer(keys.app, name="key")
+app.add_typer(lineage.app, name="lineage")
 app.add_typer(reports.app, name="report")
 app.add_typer(voices.app, name="voice")
 app.add_typer(checkpoints.app)
