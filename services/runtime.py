@@ -12,6 +12,7 @@ from moss_speech.inference.scheduler import Space
 from moss_speech.settings import Settings
 from services.access import Access, Caller
 from services.answers import Answers
+from services.deployed import Deployed
 from services.follow import follow
 from services.loaded import Loaded
 from services.loading import load_serving
@@ -38,6 +39,7 @@ class Runtime:
         self.access = Access(chosen, self._transactions)
         self.recorder = open_recorder(chosen)
         self._models = Loaded(engine, model, Space(chosen.sessions, chosen.session_rows), metrics)
+        self._deployed = Deployed(self._models, chosen.catalogue_url)
         self._traces = open_traces(chosen, model.version)
         self._tasks: set[asyncio.Task[Any]] = set()
 
@@ -57,8 +59,9 @@ class Runtime:
         return self._models.works
 
     def start(self) -> None:
-        """Begin to follow the champion."""
+        """Begin to follow the champion, and to tell what is served."""
         self._spawn(follow(self._models, self._chosen, self.metrics))
+        self._spawn(self._deployed.follow())
 
     async def open(self, caller: Caller, may_record: bool) -> Talk:
         """Begin a conversation, recorded if the settings and the client agree to it.
@@ -95,6 +98,7 @@ class Runtime:
     def close(self) -> None:
         """End the engines' threads."""
         self._models.stop()
+        self._deployed.close()
         self._transactions.close()
         if self.recorder is not None:
             self.recorder.close()
