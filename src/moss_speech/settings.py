@@ -113,6 +113,10 @@ class Settings(BaseSettings):
     """Address of a mirror of the model hub; default: the hub itself."""
     endpoint_key: SecretStr | None = None
     """With which language models and synthesisers are asked that params name by address."""
+    keep_candidates: int = Field(default=5, ge=0)
+    """So many of the last candidates keep their bundles when `moss-speech gc` clears up."""
+    keep_served_days: int = Field(default=30, ge=0)
+    """So do versions that were served in so many days; 0 keeps those that are served now."""
 
     @field_validator("origins", mode="before")
     @classmethod

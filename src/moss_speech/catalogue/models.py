@@ -47,6 +47,11 @@ def find_version(session: Session, version: int) -> ModelVersion:
     return found
 
 
+def all_versions(session: Session) -> list[ModelVersion]:
+    """Every registered version, oldest first."""
+    return list(session.scalars(select(ModelVersion).order_by(ModelVersion.version)))
+
+
 def version_of(session: Session, digest: str) -> ModelVersion | None:
     """The registered version that holds a bundle."""
     return session.scalars(select(ModelVersion).where(ModelVersion.digest == digest)).first()

@@ -17,6 +17,7 @@ from moss_speech.cli import (
     consents,
     data,
     evaluate,
+    house,
     keys,
     lineage,
     package,
@@ -45,6 +46,7 @@ app.add_typer(voices.app, name="voice")
 app.add_typer(checkpoints.app)
 app.add_typer(codec.app)
 app.add_typer(evaluate.app)
+app.add_typer(house.app)
 app.add_typer(plan.app)
 app.add_typer(promotion.app)
 app.add_typer(package.app)

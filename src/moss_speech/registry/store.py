@@ -20,6 +20,8 @@ EXPERIMENT = "moss-speech"
 MODEL = "moss-speech"
 """Name of the registered model."""
 _SHOWN_CHARS = 300
+ARTIFACTS = "artifacts"
+"""Folder of the state folder in which runs keep their files, where no server does."""
 _SHOWN_AS = {"mlflow.experimentKind": "custom_model_development"}
 """The UI opens with runs and curves, not with its tools for chat applications."""
 
@@ -36,7 +38,7 @@ def _silence() -> None:
 
 def _artifact_root(uri: str, state: Path) -> str | None:
     """A tracking server places artifacts itself; a bare database needs a folder."""
-    return None if uri.startswith("http") else (state / "artifacts").resolve().as_uri()
+    return None if uri.startswith("http") else (state / ARTIFACTS).resolve().as_uri()
 
 
 @cache

@@ -1,5 +1,6 @@
 """Versions of the registered model: a bundle in MLflow, its figures and data in the catalogue."""
 
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,12 +26,14 @@ from moss_speech.registry.recipe import recipe_of_root
 from moss_speech.registry.store import MODEL, tracking_client
 from moss_speech.registry.tracking import MlflowTracker, filed_name, filed_run
 from moss_speech.settings import settings
-from moss_speech.storage import fresh_dir, tree_digest
+from moss_speech.storage import fresh_dir, link_or_copy, tree_digest
 
 CANDIDATE, APPROVED, CHAMPION = "candidate", "approved", "champion"
 """Aliases: offered last; accepted by a person or by automatic gates; served."""
 DIGEST_TAG = "moss.digest"
 _REPORT = "report"
+_WRITABLE = 0o222
+"""Permission to write, anybody's."""
 
 
 def _place(digest: str) -> str:
@@ -67,7 +70,7 @@ def _known_version(digest: str) -> Any | None:
 
 
 def _new_version(tracker: MlflowTracker, candidate: Candidate, digest: str) -> Any:
-    tracking_client().log_artifacts(tracker.run_id, str(candidate.bundle), _place(digest))
+    _file_bundle(tracker.run_id, candidate.bundle, digest)
     return tracking_client().create_model_version(
         MODEL,
         source=f"runs:/{tracker.run_id}/{_place(digest)}",
@@ -81,7 +84,7 @@ def _mend(version: ModelVersion, bundle: Path) -> None:
     try:
         bundle_of(version)
     except ValueError:
-        tracking_client().log_artifacts(version.run_id, str(bundle), _place(version.digest))
+        _file_bundle(version.run_id, bundle, version.digest)
 
 
 def _tag_figures(version: int, metrics: Mapping[str, Any]) -> None:
@@ -175,15 +178,26 @@ def _checked(folder: Path, version: ModelVersion) -> Path:
     return folder
 
 
+def _artifacts_of(run_id: str) -> Path | None:
+    """The folder of a run's artifacts; None if they are behind a server."""
+    root = urlparse(tracking_client().get_run(run_id).info.artifact_uri)
+    return Path(url2pathname(root.path)) if root.scheme in ("", "file") else None
+
+
+def local_bundle(version: ModelVersion) -> Path | None:
+    """Where a version's bundle lies or lay among local artifacts, unchecked."""
+    artifacts = _artifacts_of(version.run_id)
+    return None if artifacts is None else artifacts / _place(version.digest)
+
+
 def bundle_of(version: ModelVersion) -> Path:
     """The bundle folder of a version; `ValueError` if it is not what was registered.
 
     It is the artifact folder itself when that is local, else a copy in the state folder.
     """
+    if (folder := local_bundle(version)) is not None:
+        return _checked(folder, version)
     place = _place(version.digest)
-    root = urlparse(tracking_client().get_run(version.run_id).info.artifact_uri)
-    if root.scheme in ("", "file"):
-        return _checked(Path(url2pathname(root.path)) / place, version)
     copy = settings().state / "models" / version.digest
     name = Path(place).name  # what a download is called: the last part of its address
     if not copy.exists():
@@ -191,3 +205,21 @@ def bundle_of(version: ModelVersion) -> Path:
             tracking_client().download_artifacts(version.run_id, place, str(folder))
             _checked(folder / name, version)
     return _checked(copy / name, version)
+
+
+def _file_bundle(run_id: str, bundle: Path, digest: str) -> None:
+    """Put a bundle among a run's artifacts: a second name for what nobody may write to, as DVC
+    leaves what it keeps, a copy of the rest.
+    """
+    artifacts, place = _artifacts_of(run_id), _place(digest)
+    if artifacts is None:
+        tracking_client().log_artifacts(run_id, str(bundle), place)
+        return
+    with fresh_dir(artifacts / place) as folder:
+        for path in sorted(p for p in bundle.rglob("*") if p.is_file()):
+            target = folder / path.relative_to(bundle)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if path.stat().st_mode & _WRITABLE:
+                shutil.copyfile(path, target)
+            else:
+                link_or_copy(path, target)
