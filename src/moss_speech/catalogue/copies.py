@@ -8,6 +8,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import Literal
 
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import URL, inspect, make_url
 
 from moss_speech.catalogue.database import make_engine
@@ -28,12 +30,15 @@ def sqlite_file(url: str) -> Path:
     return Path(str(make_url(url).database))
 
 
+def _read_only(file: Path) -> str:
+    return f"{file.resolve().as_uri()}?mode=ro"
+
+
 def copy_database(url: str, target: Path) -> None:
     """Write a copy as of one moment; others may go on writing. `RuntimeError` if it fails."""
     if kind_of(url) == "sqlite":
-        file = sqlite_file(url).resolve().as_uri()
         with (
-            closing(sqlite3.connect(f"{file}?mode=ro", uri=True)) as source,
+            closing(sqlite3.connect(_read_only(sqlite_file(url)), uri=True)) as source,
             closing(sqlite3.connect(target)) as copy,
         ):
             source.backup(copy)
@@ -46,7 +51,7 @@ def check_copy(copy: Path, kind: Kind) -> None:
     """`ValueError` if a copy cannot be read as a database."""
     if kind == "sqlite":
         try:
-            with closing(sqlite3.connect(f"{copy.resolve().as_uri()}?mode=ro", uri=True)) as db:
+            with closing(sqlite3.connect(_read_only(copy), uri=True)) as db:
                 found = db.execute("PRAGMA integrity_check").fetchone()[0]
         except sqlite3.DatabaseError as error:
             raise ValueError(f"{copy} is no SQLite database: {error}") from error
@@ -55,7 +60,14 @@ def check_copy(copy: Path, kind: Kind) -> None:
 
 
 def put_back(copy: Path, url: str) -> None:
-    """Replace what is in a PostgreSQL database by a dump, all of it or nothing."""
+    """Replace what is in a database by a copy, all of it or nothing."""
+    if kind_of(url) == "sqlite":
+        with (
+            closing(sqlite3.connect(_read_only(copy), uri=True)) as source,
+            closing(sqlite3.connect(sqlite_file(url))) as target,
+        ):
+            source.backup(target)
+        return
     whole = ("--clean", "--if-exists", "--no-owner", "--single-transaction", "--exit-on-error")
     _run("pg_restore", *whole, str(copy), url=url, into=True)
 
@@ -101,3 +113,25 @@ def move_artifacts(mlflow_copy: Path, old: str, new: str) -> None:
                 (new, len(old) + 1, old, len(old) + 1, f"{old}/"),
             )
         db.commit()
+
+
+def revision_of(url: str) -> str | None:
+    """The revision of the migrations that a database is at; None if it has none."""
+    if kind_of(url) == "sqlite":
+        with closing(sqlite3.connect(_read_only(sqlite_file(url)), uri=True)) as db:
+            tables = "SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'"
+            if db.execute(tables).fetchone() is None:
+                return None
+            found = db.execute("SELECT version_num FROM alembic_version").fetchone()
+            return None if found is None else str(found[0])
+    engine = make_engine(url)
+    try:
+        with engine.connect() as connection:
+            return MigrationContext.configure(connection).get_current_revision()
+    finally:
+        engine.dispose()
+
+
+def newest_revision(migrations: Path) -> str | None:
+    """The last revision of a folder of Alembic's migrations."""
+    return ScriptDirectory(str(migrations)).get_current_head()

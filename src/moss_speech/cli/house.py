@@ -1,4 +1,4 @@
-"""Commands that keep house: gc, backup, restore."""
+"""Commands that keep house: gc, backup, restore, upgrade-stores."""
 
 from pathlib import Path
 from typing import Annotated
@@ -62,3 +62,17 @@ def restore(
 
     manifest = put_back(source.absolute(), replace)
     typer.echo(f"restored what was saved at {manifest.made_at}; `dvc checkout` brings data back")
+
+
+@app.command("upgrade-stores")
+@plain_errors
+def upgrade_stores() -> None:
+    """Bring MLflow's store and the catalogue to this version, after a copy; stop services first."""
+    from moss_speech.catalogue.database import open_catalogue
+    from moss_speech.registry.upgrade import upgrade_store
+
+    open_catalogue(settings().catalogue_url)
+    typer.echo("the catalogue is up to date")
+    copy = upgrade_store(settings())
+    done = f"has been upgraded; the old one is {copy}" if copy else "is up to date"
+    typer.echo(f"MLflow's store {done}")

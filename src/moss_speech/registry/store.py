@@ -26,7 +26,7 @@ _SHOWN_AS = {"mlflow.experimentKind": "custom_model_development"}
 """The UI opens with runs and curves, not with its tools for chat applications."""
 
 
-def _silence() -> None:
+def silence() -> None:
     """No telemetry, nothing on the console; must run before mlflow is imported."""
     switch_off_telemetry()
     os.environ["MLFLOW_CONFIGURE_LOGGING"] = "false"
@@ -43,13 +43,20 @@ def _artifact_root(uri: str, state: Path) -> str | None:
 
 @cache
 def _open(uri: str, state: Path) -> tuple["MlflowClient", str]:
-    _silence()
+    silence()
+    from mlflow.exceptions import MlflowException
     from mlflow.tracking import MlflowClient
 
     state.mkdir(parents=True, exist_ok=True)
     with FileLock(state / "mlflow.lock"):  # its tables and the experiment are made only once
-        client = MlflowClient(uri, uri)
-        experiment = client.get_experiment_by_name(EXPERIMENT)
+        try:
+            client = MlflowClient(uri, uri)
+            experiment = client.get_experiment_by_name(EXPERIMENT)
+        except MlflowException as error:
+            if "out-of-date database schema" not in error.message:
+                raise
+            remedy = "`moss-speech upgrade-stores` saves a copy and upgrades it"
+            raise ValueError(f"MLflow's store was made by an older MLflow: {remedy}") from None
         if experiment is not None:
             return client, str(experiment.experiment_id)
         made = client.create_experiment(EXPERIMENT, _artifact_root(uri, state), _SHOWN_AS)
