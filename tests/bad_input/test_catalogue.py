@@ -78,7 +78,7 @@ KINDS: list[tuple[str, Make, str]] = [
     ("withdrawal of a number", _row(speaker=7), "line 2: speaker is 7, must be a name"),
     ("withdrawal of an empty name", _row(speaker=" "), "line 2: speaker is ' '"),
     ("withdrawal of a list", _row(source=["a"]), "line 2: source is ['a']"),
-    ("withdrawals in another encoding", _lines("é".encode("utf-16")), f"{FILE} is not UTF-8"),
+    ("withdrawals in another encoding", _lines("é".encode("utf-16")), f"{FILE} line 1 is not JSON"),
     ("withdrawals that are missing", lambda folder: read_withdrawn(folder / FILE), FILE),
     ("consent of nobody", _name(None, None), "name a speaker, a source or both"),
     ("speaker without a name", _name(None, ""), "speaker is '', must be 1 to 200"),

@@ -70,8 +70,15 @@ def heard(speaker: str) -> dict[int, tuple[int, ...]]:
 
 def test_migration_to_lineage_and_back_keeps_what_was_there(catalogue_url: str) -> None:
     engine, config = open_catalogue(catalogue_url).kw["bind"], migration_config()
-    tables = {"consents", "runs", "version_runs", "version_folders", "deployments"}
-    version(1, dataset("a", "anna"))
+    tables = {
+        "consents",
+        "dataset_speakers",
+        "runs",
+        "version_runs",
+        "version_folders",
+        "deployments",
+    }
+    version(1, dataset("a", "anna", rejected="zoe"))
     with catalogue() as session:
         record_consent(session, "given", ANNA, "signed", "me")
         open_deployment(session, "1", "b" * 64, "host", now())
@@ -88,6 +95,8 @@ def test_migration_to_lineage_and_back_keeps_what_was_there(catalogue_url: str) 
     with catalogue() as session:
         assert consents(session) == []
         assert [d.digest for d in datasets_of(session, 1)] == ["a" * 64]
+    assert heard("anna") == {1: ()}, "the sums of older verdicts are made by the migration"
+    assert heard("zoe") == {}
 
 
 def test_newest_row_on_the_same_names_counts() -> None:

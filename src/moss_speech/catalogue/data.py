@@ -4,9 +4,10 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from itertools import islice
 
-from sqlalchemy import insert, select
+from sqlalchemy import case, func, insert, select
 from sqlalchemy.orm import Session
 
+from moss_speech.catalogue.lineage_tables import DatasetSpeaker
 from moss_speech.catalogue.tables import Dataset, ModelVersion, Source, Verdict
 
 _ROWS_AT_ONCE = 10_000
@@ -57,7 +58,17 @@ def record_dataset(
     rows = iter(verdicts)
     while batch := [{"dataset_id": dataset.id, **vars(v)} for v in islice(rows, _ROWS_AT_ONCE)]:
         session.execute(insert(Verdict), batch)
+    _sum_speakers(session, dataset.id)
     return dataset
+
+
+def _sum_speakers(session: Session, dataset_id: int) -> None:
+    kept = func.sum(case((Verdict.kept, 1), else_=0))
+    sums = select(Verdict.speaker, Verdict.dataset_id, kept)
+    sums = sums.where(Verdict.dataset_id == dataset_id)
+    names = ["speaker", "dataset_id", "n_kept"]
+    grouped = sums.group_by(Verdict.speaker, Verdict.dataset_id)
+    session.execute(insert(DatasetSpeaker).from_select(names, grouped))
 
 
 def sources_of(session: Session, dataset: Dataset) -> list[Source]:
@@ -89,7 +100,7 @@ class KnownNames:
 
 def known_names(session: Session) -> KnownNames:
     """Every speaker and source of every dataset."""
-    speakers = session.scalars(select(Verdict.speaker).distinct())
+    speakers = session.scalars(select(DatasetSpeaker.speaker).distinct())
     return KnownNames(
         frozenset(speakers) - {""}, frozenset(session.scalars(select(Source.name).distinct()))
     )

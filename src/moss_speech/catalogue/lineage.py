@@ -11,8 +11,14 @@ from sqlalchemy import exists, or_, select
 from sqlalchemy.orm import Session, aliased
 
 from moss_speech.catalogue.consents import withdrawn
-from moss_speech.catalogue.lineage_tables import Consent, Run, VersionFolder, VersionRun
-from moss_speech.catalogue.tables import Dataset, ModelVersion, Source, Verdict
+from moss_speech.catalogue.lineage_tables import (
+    Consent,
+    DatasetSpeaker,
+    Run,
+    VersionFolder,
+    VersionRun,
+)
+from moss_speech.catalogue.tables import Dataset, ModelVersion, Source
 
 
 @dataclass(frozen=True)
@@ -114,8 +120,8 @@ def _keeping(session: Session, source: str | None, speaker: str | None) -> dict[
     if source is not None:
         query = query.where(exists().where(Source.dataset_id == Dataset.id, Source.name == source))
     if speaker is not None:
-        kept = (Verdict.dataset_id == Dataset.id, Verdict.speaker == speaker, Verdict.kept)
-        query = query.where(exists().where(*kept))
+        theirs = DatasetSpeaker.speaker == speaker, DatasetSpeaker.n_kept > 0
+        query = query.where(exists().where(DatasetSpeaker.dataset_id == Dataset.id, *theirs))
     return {row.id: row.digest for row in session.execute(query)}
 
 

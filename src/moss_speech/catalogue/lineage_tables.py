@@ -31,6 +31,16 @@ class Consent(Table):
     recorded_at: Mapped[datetime] = mapped_column(Utc, default=now)
 
 
+class DatasetSpeaker(Table):
+    """How much of a speaker a dataset kept: the sum of verdicts, which are too many to search."""
+
+    __tablename__ = "dataset_speakers"
+
+    speaker: Mapped[str] = mapped_column(primary_key=True)
+    dataset_id: Mapped[int] = mapped_column(ForeignKey("datasets.id"), primary_key=True)
+    n_kept: Mapped[int]
+
+
 class Run(Table):
     """A run of a stage that had a part in a registered version."""
 

@@ -35,6 +35,21 @@ def upgrade() -> None:
         )
 
     op.create_table(
+        "dataset_speakers",
+        sa.Column("speaker", sa.String(), nullable=False),
+        sa.Column("dataset_id", sa.Integer(), nullable=False),
+        sa.Column("n_kept", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["dataset_id"], ["datasets.id"], name=op.f("fk_dataset_speakers_dataset_id")
+        ),
+        sa.PrimaryKeyConstraint("speaker", "dataset_id", name=op.f("pk_dataset_speakers")),
+    )
+    op.execute(
+        "INSERT INTO dataset_speakers (speaker, dataset_id, n_kept) "
+        "SELECT speaker, dataset_id, SUM(CASE WHEN kept THEN 1 ELSE 0 END) "
+        "FROM verdicts GROUP BY speaker, dataset_id"
+    )
+    op.create_table(
         "deployments",
         sa.Column("id", sa.String(), nullable=False),
         sa.Column("version", sa.String(), nullable=False),
@@ -110,6 +125,7 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_deployments_digest"))
 
     op.drop_table("deployments")
+    op.drop_table("dataset_speakers")
     with op.batch_alter_table("consents", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_consents_source_speaker"))
 
