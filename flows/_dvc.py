@@ -16,6 +16,7 @@ from typing import Literal
 
 from flows._processes import end_guarded, start_guarded
 from moss_speech.params.base import read_yaml
+from moss_speech.registry.start import STAGE, has_moved
 from moss_speech.settings import child_environment, settings
 from moss_speech.stages.runner import threads_of
 from moss_speech.storage import exclusive
@@ -72,6 +73,11 @@ def changed_stages(root: Path) -> frozenset[str]:
     with Repo(str(root)) as repo:
         names = {stage.addressing: stage.name for stage in repo.index.stages}
         return frozenset(names[address] for address in repo.status())
+
+
+def moved_stages(root: Path) -> frozenset[str]:
+    """Stages to run again though DVC sees no change: an address outside leads elsewhere now."""
+    return frozenset({STAGE} if has_moved(root) else ())
 
 
 @dataclass

@@ -20,6 +20,7 @@ from flows._dvc import (
     StageFailedError,
     Workspace,
     changed_stages,
+    moved_stages,
     read_graph,
     schedule_of,
 )
@@ -175,12 +176,14 @@ def run_stages(
 ) -> list[StageReport]:
     """Bring the wanted stages up to date, side by side where the threads allow it.
 
-    `from_stage` and `force` never touch what is upstream of the named stage. The first stage
-    that fails ends the others and raises its own error.
+    `from_stage` and `force` never touch what is upstream of the named stage. A start whose address
+    leads to another model now is brought again. The first stage that fails ends the others and
+    raises its own error.
     """
     graph = read_graph(workspace.root)
     wanted = frozenset(graph.parents) if from_stage is None else graph.downstream(from_stage)
-    stale = wanted if force else changed_stages(workspace.root) & wanted
+    forced = wanted if force else moved_stages(workspace.root) & wanted
+    stale = forced | changed_stages(workspace.root) & wanted
     schedule = schedule_of(workspace.root, graph, wanted)
     futures: dict[str, PrefectFuture[Any]] = {}
     reports: dict[str, StageReport] = {}
@@ -191,7 +194,13 @@ def run_stages(
             ask_dvc = stage in stale or any(reports[p].outcome != "unchanged" for p in parents)
             before = [futures[p] for p in parents]
             run = reproduce.submit(
-                stage, workspace, parent_run, ask_dvc, force, wait_for=before, return_state=False
+                stage,
+                workspace,
+                parent_run,
+                ask_dvc,
+                stage in forced,
+                wait_for=before,
+                return_state=False,
             )
             futures[stage] = run
             run.add_done_callback(partial(_put, ended, stage))

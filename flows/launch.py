@@ -19,7 +19,7 @@ from typing import Annotated, Any
 
 import typer
 
-from flows._dvc import changed_stages
+from flows._dvc import changed_stages, moved_stages
 from flows._processes import end_guarded, start_guarded
 from flows._server import ask, deploy, embedded_server, embedded_worker, prefect_environment
 from moss_speech.doctor import require_ready
@@ -37,7 +37,7 @@ _FINAL = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
 
 def nothing_to_do() -> str | None:
     """Why there is nothing to train; None if there is."""
-    if changed_stages(settings().root):
+    if changed_stages(settings().root) or moved_stages(settings().root):
         return None
     from moss_speech.registry.promotion import champion
 

@@ -8,7 +8,8 @@ import asyncio
 import gc
 import logging
 
-from moss_speech.registry.fetch import FoundModel, find_model
+from moss_speech.registry.addresses import FoundModel
+from moss_speech.registry.fetch import find_model
 from moss_speech.registry.promotion import champion
 from moss_speech.registry.store import MODEL
 from moss_speech.settings import Settings

@@ -13,7 +13,8 @@ from moss_speech.inference.serving import Serving, prepared
 from moss_speech.inference.turns import Turn
 from moss_speech.inference.voices import store, with_added_voices
 from moss_speech.lm.slots import Decoding
-from moss_speech.registry.fetch import FoundModel, find_model
+from moss_speech.registry.addresses import FoundModel
+from moss_speech.registry.fetch import find_model
 from moss_speech.settings import Settings
 from services.served import ModelInfo
 

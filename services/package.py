@@ -11,7 +11,8 @@ import bentoml
 
 from moss_speech.card import CARD, Card, verify_bundle
 from moss_speech.inference.voices import store
-from moss_speech.registry.fetch import FoundModel, find_model
+from moss_speech.registry.addresses import FoundModel
+from moss_speech.registry.fetch import find_model
 from moss_speech.settings import settings
 from moss_speech.storage import file_digest, link_or_copy, require_new, write_json
 from services.packed import IDENTITY, PACKED

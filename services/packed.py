@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from moss_speech.registry.fetch import FoundModel
+from moss_speech.registry.addresses import FoundModel
 from moss_speech.settings import Settings, settings
 from moss_speech.storage import read_json
 

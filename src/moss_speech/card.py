@@ -40,7 +40,7 @@ class About(Params):
     def unlicensed(self) -> str | None:
         """The folder or address of weights without a licence that it was made from, if any."""
         source = self.params.get("init_backbone", {}).get("source", {})
-        return source["folder"] if source.get("accept_unlicensed") else None
+        return source.get("folder", "its start") if source.get("accept_unlicensed") else None
 
 
 class Card(Params):

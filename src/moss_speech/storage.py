@@ -31,6 +31,12 @@ def link_or_copy(source: Path, target: Path) -> None:
         shutil.copyfile(source, target)
 
 
+def copy_files(source: Path, target: Path) -> None:
+    """Copy the files of a folder into another; folders within it are left out."""
+    for path in sorted(p for p in source.iterdir() if p.is_file()):
+        shutil.copyfile(path, target / path.name)
+
+
 def require_new(target: Path) -> None:
     """Raise `ValueError` for a folder that holds something."""
     if target.exists() and any(target.iterdir()):

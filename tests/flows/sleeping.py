@@ -35,7 +35,8 @@ def write_params(root: Path, **n: object) -> None:
     lines = [
         f"{name}: {{threads: 1, seconds: 0.4, n: {n.get(name, 0)}}}\n" for name in ("a", "b", "c")
     ]
-    (root / "params.yaml").write_text("".join(lines))
+    start = "start: {threads: 1, model: null}\n"
+    (root / "params.yaml").write_text("".join([start, *lines]))
 
 
 def write_workspace(root: Path, chained: bool = False) -> Path:

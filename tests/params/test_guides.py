@@ -32,4 +32,4 @@ def test_values_of_the_fine_tuning_guide_fit_the_presets(preset: str, block: str
     merge(values, yaml.safe_load(block))
     validate_section(values, Pipeline, "guide: ")
     assert yaml.safe_dump(values) != before
-    assert len(BLOCKS) == 2
+    assert len(BLOCKS) == 3

@@ -54,6 +54,8 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     clean.mkdir()
     write_manifest(clean / "cuts.jsonl.gz", open_corpus_cuts(corpus))
     tiny_models(tmp_path / "models")
+    (tmp_path / "models/start").mkdir()
+    (tmp_path / "models/start/nothing.txt").write_text("no start")
     monkeypatch.chdir(tmp_path)
     settings.cache_clear()
     yield tmp_path
@@ -79,7 +81,8 @@ def test_voice_is_the_training_answer_of_the_wanted_length(root: Path) -> None:
 def test_card_tells_parents_params_and_consent_and_a_rerun_changes_nothing(root: Path) -> None:
     folder = run(root)
     about = Bundle.open(folder).card.about
-    assert set(about.parents) == {"clean", "corpus", "codec", "decoder", "vocoder", "lm"}
+    parts = {"codec", "decoder", "vocoder", "lm"}
+    assert set(about.parents) == {"clean", "corpus", "start", *parts}
     assert about.params["bundle"]["voice"] == "assistant"
     assert about.sources[0]["consent"] == "nobody's voice"
     first = tree_digest(folder)

@@ -29,6 +29,7 @@ def section(**changes):
     values = {
         "threads": 1,
         "start": None,
+        "keep": False,
         "model": flow_shape(),
         "fit": fit_params(steps=8),
         "batch": 3,

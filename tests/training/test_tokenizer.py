@@ -33,6 +33,7 @@ FIT = FitParams(
     log_steps=2,
 )
 P = TrainTokenizer(
+    keep=False,
     threads=1,
     start="whisper-tiny.en",
     layers=2,

@@ -24,6 +24,7 @@ def section(**changes):
     values = {
         "threads": 1,
         "start": None,
+        "keep": False,
         "model": vocoder_shape(),
         "fit": fit_params(steps=30, checkpoint_steps=100, average_decay=0.0),
         "batch": 3,

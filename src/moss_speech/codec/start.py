@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from moss_speech.codec.encoder import Encoder
-from moss_speech.codec.load import WEIGHTS, load_codec
+from moss_speech.codec.load import READOUT, WEIGHTS, load_codec
 from moss_speech.codec.whisper import read_whisper_encoder, start_from_whisper, whisper_config
-from moss_speech.storage import read_json
+from moss_speech.storage import copy_files, read_json
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,16 @@ def start_encoder(folder: Path, layers: int, codes: int, lookahead_frames: int) 
     weights = read_whisper_encoder(folder)
     config = whisper_config(weights, layers, codes, lookahead_frames)
     return Start(start_from_whisper(config, weights), has_codes=False)
+
+
+def keep_codec(folder: Path, layers: int, codes: int, lookahead_frames: int, out: Path) -> None:
+    """Copy a codec folder as it is; `ValueError` if it is none, is another or cannot spell."""
+    if not _is_codec(folder):
+        raise ValueError(f"train_tokenizer.keep is true, so {folder} must be a codec folder")
+    if not (folder / READOUT).is_file():
+        raise ValueError(f"{folder} has no {READOUT}, which aligning words needs: train one")
+    _from_codec(folder, layers, codes, lookahead_frames)
+    copy_files(folder, out)
 
 
 def _is_codec(folder: Path) -> bool:

@@ -22,7 +22,9 @@ from moss_speech.decoder.model import SpeechDecoder
 from moss_speech.decoder.vocoder.base import Vocoder
 from moss_speech.decoder.vocoder.hift import HiFT
 from moss_speech.decoder.vocoder.vocos import Vocos
+from moss_speech.storage import copy_files
 
+Config = FlowConfig | VocosConfig | HiftConfig
 N = TypeVar("N", bound=nn.Module)
 
 WEIGHTS = "model.safetensors"
@@ -73,6 +75,26 @@ def begin_vocoder(config: VocosConfig | HiftConfig, start: str | None) -> Vocode
     return (
         new_vocoder(config) if start is None else _loaded(lambda: new_vocoder(config), Path(start))
     )
+
+
+def keep_flow(config: FlowConfig, folder: Path, out: Path) -> None:
+    """Copy a decoder folder as it is; `ValueError` unless it is what `config` says."""
+    _keep(config, load_flow(folder).config, folder, out)
+
+
+def keep_vocoder(config: VocosConfig | HiftConfig, folder: Path, out: Path) -> None:
+    """Copy a vocoder folder as it is; `ValueError` unless it is what `config` says."""
+    _keep(config, load_vocoder(folder).config, folder, out)
+
+
+def _keep(wanted: Config, found: Config, folder: Path, out: Path) -> None:
+    ours, theirs = wanted.model_dump(), found.model_dump()
+    for name in sorted(ours.keys() | theirs.keys()):
+        if ours.get(name) != theirs.get(name):
+            raise ValueError(
+                f"{name} is {ours.get(name)!r}, must be {theirs.get(name)!r} to keep {folder}"
+            )
+    copy_files(folder, out)
 
 
 def save_network(network: FlowNetwork | Vocoder, folder: Path) -> None:

@@ -148,11 +148,24 @@ VocoderShape = Annotated[VocosShape | HiftShape, Field(discriminator="kind")]
 """Size of a mel-to-wave network."""
 
 
-class TrainDecoder(StageParams):
-    """Section train_decoder."""
+class Continued(StageParams):
+    """A stage whose network may go on from an earlier one, or stay as that was."""
 
     start: str | None
-    """Decoder folder to begin with, such as an imported one; null begins from nothing."""
+    """Folder of a network to begin with, such as an imported one; null begins from nothing."""
+    keep: bool
+    """True takes that folder as it is, and nothing is trained."""
+
+    @model_validator(mode="after")
+    def _has_what_it_keeps(self) -> Self:
+        if self.keep and self.start is None:
+            raise ValueError("keep is true and start is null, which leaves nothing to keep")
+        return self
+
+
+class TrainDecoder(Continued):
+    """Section train_decoder."""
+
     model: FlowShape
     fit: FitParams
     batch: int = Field(ge=1)
@@ -212,11 +225,9 @@ class Adversarial(Params):
         return self
 
 
-class TrainVocoder(StageParams):
+class TrainVocoder(Continued):
     """Section train_vocoder."""
 
-    start: str | None
-    """Vocoder folder to begin with; null begins from nothing."""
     model: VocoderShape
     fit: FitParams
     batch: int = Field(ge=1)

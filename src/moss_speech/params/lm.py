@@ -157,12 +157,21 @@ class Released(Params):
     """True: the folder has no licence file, and whoever set this answers for using its weights."""
 
 
+class Started(Params):
+    """The language model of the model in models/start, taken as it is."""
+
+    kind: Literal["start"]
+    accept_unlicensed: bool
+    """True: that model was made from weights without a licence, and whoever set this answers for
+    using them."""
+
+
 class InitBackbone(StageParams):
     """Where the layer-split model comes from."""
 
     n_codes: int = Field(ge=2)
     n_tail_layers: int = Field(ge=0)
-    source: Scratch | Qwen3 | Released = Field(discriminator="kind")
+    source: Scratch | Qwen3 | Released | Started = Field(discriminator="kind")
 
 
 class Pack(StageParams):

@@ -24,6 +24,8 @@ class TrainTokenizer(StageParams):
     start: str = Field(min_length=1)
     """What to begin with: a Whisper encoder by an asset's name or a folder, which gives all
     widths; or a codec folder, such as the released one, to go on from."""
+    keep: bool
+    """True takes the codec folder as it is, and nothing is trained."""
     layers: int = Field(ge=1, le=32)
     codes: int = Field(ge=2, le=65536)
     lookahead_frames: int = Field(ge=0, le=1500)

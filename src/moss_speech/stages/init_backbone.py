@@ -1,7 +1,8 @@
-"""Stage init_backbone: Qwen3 checkpoint, released weights, or texts → models/backbone."""
+"""Stage init_backbone: Qwen3 checkpoint, released weights, a start, or texts → models/backbone."""
 
 from pathlib import Path
 
+from moss_speech.card import CARD, read_card
 from moss_speech.corpus.items import open_dialogues, open_utterances
 from moss_speech.hub import model_folder
 from moss_speech.licence import check_licence
@@ -9,7 +10,7 @@ from moss_speech.lm.load import load_lm, load_qwen3, save_lm
 from moss_speech.lm.model import LayerSplitLM
 from moss_speech.lm.quantize import scheme_of
 from moss_speech.lm.tokenizer import TextTokenizer, load_tokenizer
-from moss_speech.params.lm import InitBackbone, Qwen3, Released, Scratch
+from moss_speech.params.lm import InitBackbone, Qwen3, Released, Scratch, Started
 from moss_speech.stages.runner import StageIO
 from moss_speech.storage import fresh_dir, write_json
 from moss_speech.training.launch import Fit
@@ -42,11 +43,27 @@ def _backbone(p: InitBackbone, io: StageIO) -> tuple[LayerSplitLM, TextTokenizer
             model = load_qwen3(source, p.n_tail_layers, p.n_codes, special)
             return model, load_tokenizer(source)
         case Released() as released:
-            source = _licensed(released)
-            model = load_lm(source)
-            if (scheme := scheme_of(model)) is not None:
-                raise ValueError(f"{source} holds {scheme.bits} weights, which cannot be trained")
-            return model, load_tokenizer(source)
+            return _trainable(_licensed(released))
+        case Started() as started:
+            return _trainable(_started(io.inputs["start"], started.accept_unlicensed))
+
+
+def _trainable(folder: Path) -> tuple[LayerSplitLM, TextTokenizer]:
+    model = load_lm(folder)
+    if (scheme := scheme_of(model)) is not None:
+        raise ValueError(f"{folder} holds {scheme.bits} weights, which cannot be trained")
+    return model, load_tokenizer(folder)
+
+
+def _started(start: Path, accept_unlicensed: bool) -> Path:
+    switch = "init_backbone.source.accept_unlicensed"
+    if not (start / CARD).is_file():
+        raise ValueError("init_backbone.source.kind is start, so start.model must name a model")
+    unlicensed = read_card(start).about.unlicensed
+    if (unlicensed is not None) != accept_unlicensed:
+        of = f"from {unlicensed}, which has no licence" if unlicensed else "from licensed weights"
+        raise ValueError(f"the model of start was made {of}: {switch} is {accept_unlicensed}")
+    return start / "lm"
 
 
 def _licensed(source: Qwen3 | Released) -> Path:

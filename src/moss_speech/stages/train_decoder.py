@@ -1,4 +1,4 @@
-"""Stage train_decoder: codes and clips → models/decoder."""
+"""Stage train_decoder: codes and clips, or a decoder to keep → models/decoder."""
 
 import shutil
 from pathlib import Path
@@ -8,7 +8,7 @@ import torch
 from moss_speech.audio import SPEAKING
 from moss_speech.corpus.encoding import CodeStore
 from moss_speech.decoder.config import FlowConfig
-from moss_speech.decoder.load import begin_flow, save_network, speaker_file
+from moss_speech.decoder.load import begin_flow, keep_flow, save_network, speaker_file
 from moss_speech.params.decoder import TrainDecoder
 from moss_speech.settings import settings
 from moss_speech.stages.runner import StageIO
@@ -30,6 +30,10 @@ def run(p: TrainDecoder, io: StageIO) -> None:
         codec_digest=codes.codec_digest,
         format=SPEAKING,
     )
+    if p.keep and p.start:
+        with fresh_dir(io.output) as out:
+            keep_flow(config, Path(p.start), out)
+        return
     flow = begin_flow(config, p.start)
     clips = Clips.open(io.inputs["clean"], settings().root, SPEAKING)
     clips.check_codes(codes)

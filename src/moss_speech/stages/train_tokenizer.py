@@ -5,9 +5,10 @@ from pathlib import Path
 import torch
 
 from moss_speech import assets
+from moss_speech.codec.config import CodecConfig
 from moss_speech.codec.load import load_codec, save_codec
 from moss_speech.codec.readout import ENGLISH, Alphabet, CtcReadout
-from moss_speech.codec.start import start_encoder
+from moss_speech.codec.start import keep_codec, start_encoder
 from moss_speech.corpus.items import Utterance, open_utterances
 from moss_speech.params.train_tokenizer import TrainTokenizer
 from moss_speech.settings import settings
@@ -22,31 +23,41 @@ Section = TrainTokenizer
 
 
 def run(p: TrainTokenizer, io: StageIO) -> None:
-    """Adapt the encoder, quantise it, report on dev, write the codec."""
-    torch.manual_seed(io.seed)
-    start = start_encoder(_start_folder(p.start), p.layers, p.codes, p.lookahead_frames)
-    config = start.encoder.config
-    form, alphabet = config.audio_format, Alphabet(ENGLISH)
-    readout = CtcReadout(config.d_model, p.readout_width, alphabet)
-
-    usable = [
-        u
-        for u in open_utterances(io.inputs["clean"]).values()
-        if u.duration_s <= p.max_item_s and can_be_spelt(u, alphabet, form)
-    ]
-    chosen = draw([u for u in usable if u.for_training], p.max_items, io.seed)
-    items = load_spoken(chosen, alphabet, form)
-    how = Fit(p.fit, io.seed, io.run_folder, io.tracker, settings().device, "tokenizer")
-    train_tokenizer(start, readout, items, p, how)
-
+    """Adapt the encoder and quantise it, or keep a codec; write it and report on dev."""
+    folder, utterances = _start_folder(p.start), open_utterances(io.inputs["clean"])
+    short = [u for u in utterances.values() if u.duration_s <= p.max_item_s]
     with fresh_dir(io.output) as out:
-        save_codec(out, start.encoder, readout)
-        dev = {name: draw(us, p.max_dev_items, io.seed) for name, us in _dev(usable).items()}
-        report = report_codec(load_codec(out), dev)
-        write_json(out / "report.json", report | {"training_items": len(items)})
+        if p.keep:
+            keep_codec(folder, p.layers, p.codes, p.lookahead_frames, out)
+            n_items = 0
+        else:
+            n_items = _train(p, io, folder, short, out)
+        codec = load_codec(out)
+        dev = _dev(_usable(short, codec.config))
+        drawn = {name: draw(us, p.max_dev_items, io.seed) for name, us in dev.items()}
+        report = report_codec(codec, drawn)
+        write_json(out / "report.json", report | {"training_items": n_items})
     values = {f"{name}_word_error": v["word_error"] for name, v in report["dev"].items()}
     values |= {key: report[key] for key in ("codes_used", "perplexity")}
     io.tracker.metrics({f"tokenizer/dev_{key}": v for key, v in values.items()}, p.fit.steps)
+
+
+def _usable(utterances: list[Utterance], config: CodecConfig) -> list[Utterance]:
+    return [u for u in utterances if can_be_spelt(u, Alphabet(ENGLISH), config.audio_format)]
+
+
+def _train(p: TrainTokenizer, io: StageIO, folder: Path, short: list[Utterance], out: Path) -> int:
+    """Write a codec that was trained; how many utterances it learnt from."""
+    torch.manual_seed(io.seed)
+    start = start_encoder(folder, p.layers, p.codes, p.lookahead_frames)
+    config, alphabet = start.encoder.config, Alphabet(ENGLISH)
+    readout = CtcReadout(config.d_model, p.readout_width, alphabet)
+    training = [u for u in _usable(short, config) if u.for_training]
+    items = load_spoken(draw(training, p.max_items, io.seed), alphabet, config.audio_format)
+    how = Fit(p.fit, io.seed, io.run_folder, io.tracker, settings().device, "tokenizer")
+    train_tokenizer(start, readout, items, p, how)
+    save_codec(out, start.encoder, readout)
+    return len(items)
 
 
 def _dev(utterances: list[Utterance]) -> dict[str, list[Utterance]]:
