@@ -4,13 +4,14 @@ from prefect import flow
 from prefect.artifacts import create_table_artifact
 
 from flows._dvc import open_workspace
+from flows._notices import TOLD
 from flows._results import accuracy_rows, file_figures
 from flows._stages import run_stages
 from moss_speech.registry.tracking import pipeline_run
 from moss_speech.settings import settings
 
 
-@flow(name="evaluate")
+@flow(name="evaluate", **TOLD)
 def evaluate(force: bool = False) -> None:
     """Bring reports/ up to date with models/bundle; `force` judges even if nothing changed."""
     root = settings().root

@@ -7,10 +7,11 @@ from prefect import flow, get_run_logger
 from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
+from flows._notices import TOLD
 from moss_speech.settings import child_environment, settings
 
 
-@flow(name="package")
+@flow(name="package", **TOLD)
 def package() -> State[str]:
     """Run `moss-speech package`; the Bento lies in the state folder and is never committed."""
     done = subprocess.run(

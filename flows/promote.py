@@ -4,11 +4,12 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
+from flows._notices import TOLD
 from moss_speech.registry import promotion
 from moss_speech.settings import settings
 
 
-@flow(name="promote")
+@flow(name="promote", **TOLD)
 def promote(
     version: int | None = None, approved_by: str = "the alias approved", why: str = ""
 ) -> State[str]:

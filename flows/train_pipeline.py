@@ -5,6 +5,7 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
 from flows._dvc import StageFailedError, open_workspace
+from flows._notices import TOLD
 from flows._results import file_figures, offer_bundle, publish
 from flows._stages import run_stages
 from moss_speech.params.presets import use_preset
@@ -14,7 +15,7 @@ from moss_speech.settings import settings
 from moss_speech.storage import InUseError
 
 
-@flow(name="train-pipeline")
+@flow(name="train-pipeline", **TOLD)
 def train_pipeline(
     preset: str | None = None,
     from_stage: str | None = None,

@@ -117,6 +117,10 @@ class Settings(BaseSettings):
     """So many of the last candidates keep their bundles when `moss-speech gc` clears up."""
     keep_served_days: int = Field(default=30, ge=0)
     """So do versions that were served in so many days; 0 keeps those that are served now."""
+    webhook_url: SecretStr | None = None
+    """Where failed runs, verdicts on the champion and drift are told, by POST; default: nowhere."""
+    webhook_secret: SecretStr | None = Field(default=None, min_length=16)
+    """Signs those notices, so that their receiver knows who sent them."""
 
     @field_validator("origins", mode="before")
     @classmethod
@@ -132,6 +136,13 @@ class Settings(BaseSettings):
             if not re.fullmatch(r"https?://[^/\s,*]+", origin):
                 raise ValueError(f"origin {origin!r} must be https://HOST or https://HOST:PORT")
         return origins
+
+    @field_validator("webhook_url")
+    @classmethod
+    def _is_web_address(cls, url: SecretStr | None) -> SecretStr | None:
+        if url is not None and not re.fullmatch(r"https?://[^/\s]+(/\S*)?", url.get_secret_value()):
+            raise ValueError("the address must be https://HOST/... or http://HOST/...")
+        return url
 
     @property
     def state(self) -> Path:

@@ -1,0 +1,96 @@
+"""What flows tell a team, with a real server, registry and receiver."""
+
+import datetime
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prefect import flow
+from prefect.client.schemas.objects import State
+from prefect.states import Completed, Failed
+from prefect.testing.utilities import prefect_test_harness
+
+from flows._notices import TOLD, verdicts_since
+from moss_speech.registry.promotion import promote, rollback
+from moss_speech.registry.store import tracking_client
+from moss_speech.registry.versions import register_candidate
+from moss_speech.settings import settings
+from tests.receiver import Receiver, receiving
+from tests.registry.candidates import BAD, GATES, make_candidate, register
+
+
+@pytest.fixture(scope="module", autouse=True)
+def server() -> Iterator[None]:
+    with prefect_test_harness(server_startup_timeout=180):
+        yield
+
+
+@pytest.fixture
+def receiver(store: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
+    with receiving() as running:
+        monkeypatch.setenv("MOSS_WEBHOOK_URL", running.url)
+        settings.cache_clear()
+        yield running
+
+
+@flow(name="verdicts", **TOLD)
+def verdicts() -> State[Any]:
+    """Two candidates, one of them bad; then back, and a direct edit undone."""
+    first, second = register("first", "second")
+    bad = register_candidate(make_candidate("bad", BAD))
+    for version in (first, second, bad):
+        promote(version, "test", GATES)
+    rollback("test")
+    tracking_client().set_registered_model_alias("moss-speech", "champion", str(bad))
+    return Completed(message=str(promote(first, "test", GATES)))
+
+
+@flow(name="fails", **TOLD)
+def fails() -> State[Any]:
+    """Ends with words of its own."""
+    return Failed(message="stage b: n is broken")
+
+
+@flow(name="raises", **TOLD)
+def raises() -> None:
+    """Ends with an error."""
+    raise ValueError("no version carries the alias")
+
+
+def test_every_verdict_of_a_run_is_told_once_and_in_order(receiver: Receiver) -> None:
+    verdicts()
+    told = [(notice["kind"], notice["version"]) for notice in receiver.notices]
+    assert told == [
+        ("promoted", 1),
+        ("promoted", 2),
+        ("refused", 3),
+        ("rolled back", 1),
+        ("reverted", 3),
+    ]
+    assert "s2s is 0.500, must be at least 0.800" in receiver.notices[2]["reason"]
+    assert receiver.notices[0]["links"]["run"].startswith("http://")
+    assert receiver.notices[0]["run"].startswith("verdicts/")
+
+
+def test_earlier_verdicts_are_not_told_again(receiver: Receiver) -> None:
+    (version,) = register("first")
+    promote(version, "test", GATES)
+    with pytest.raises(ValueError, match="alias"):
+        raises()
+    fails(return_state=True)
+    assert receiver.kinds == ["failed", "failed"]
+    assert "no version carries the alias" in receiver.notices[0]["reason"]
+    assert receiver.notices[1]["reason"] == "stage b: n is broken"
+
+
+def test_run_ends_as_it_would_though_the_receiver_is_broken(
+    receiver: Receiver, store: Path
+) -> None:
+    receiver.statuses = [404]
+    assert verdicts(return_state=True).is_completed()
+    assert len(receiver.bodies) == 5
+
+
+def test_nothing_is_told_of_an_empty_catalogue(store: Path) -> None:
+    assert verdicts_since(datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)) == []
