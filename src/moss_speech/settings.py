@@ -121,6 +121,8 @@ class Settings(BaseSettings):
     """Where failed runs, verdicts on the champion and drift are told, by POST; default: nowhere."""
     webhook_secret: SecretStr | None = Field(default=None, min_length=16)
     """Signs those notices, so that their receiver knows who sent them."""
+    service_url: str | None = None
+    """A running service that the flow monitor asks its canary questions; default: none is asked."""
 
     @field_validator("origins", mode="before")
     @classmethod

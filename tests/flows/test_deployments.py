@@ -14,7 +14,7 @@ DEPLOYMENTS: list[dict[str, Any]] = yaml.safe_load((ROOT / "prefect.yaml").read_
 
 def test_every_flow_that_users_start_is_deployed() -> None:
     names = [deployment["name"] for deployment in DEPLOYMENTS]
-    assert names == ["train-pipeline", "evaluate", "promote", "rollback", "package"]
+    assert names == ["train-pipeline", "evaluate", "promote", "rollback", "package", "monitor"]
 
 
 @pytest.mark.parametrize("deployment", DEPLOYMENTS, ids=lambda d: d["name"])

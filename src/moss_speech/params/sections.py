@@ -16,6 +16,7 @@ from moss_speech.params.encode_corpus import EncodeCorpus
 from moss_speech.params.evaluate import Evaluate
 from moss_speech.params.gates import Gates
 from moss_speech.params.lm import Finetune, InitBackbone, Pack, PretrainFrozen, PretrainJoint
+from moss_speech.params.monitor import Monitor
 from moss_speech.params.start import StartParams
 from moss_speech.params.train_tokenizer import TrainTokenizer
 
@@ -25,6 +26,7 @@ class Pipeline(Params):
 
     seed: int = Field(ge=0)
     gates: Gates
+    monitor: Monitor
     start: StartParams
     corpus: Corpus
     clean: Clean

@@ -75,7 +75,7 @@ class StoreError(RuntimeError):
 @contextmanager
 def asking_stores() -> Iterator[None]:
     """`StoreError` if the tracking server fails; what was begun is settled by the next."""
-    _silence()
+    silence()
     from mlflow.exceptions import MlflowException
 
     try:

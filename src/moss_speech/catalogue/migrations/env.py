@@ -6,6 +6,7 @@ from sqlalchemy import Connection
 from moss_speech.catalogue import (  # noqa: F401 -- completes the metadata
     gate_tables,
     lineage_tables,
+    monitor_tables,
     serving_tables,
 )
 from moss_speech.catalogue.database import make_engine
