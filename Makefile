@@ -23,7 +23,7 @@ long-%: export MOSS_OVERLOAD_MINUTES ?= 5
 TRAIN_ARGS := $(if $(PRESET),--preset $(PRESET)) $(if $(FROM),--from-stage $(FROM)) \
 	$(if $(FORCE),--force) $(if $(NO_PROMOTE),--no-promote)
 
-.PHONY: help setup train test test-slow fuzz serve talk ui bench lint docs clean
+.PHONY: help setup train test test-slow fuzz serve talk ui deploy bench lint docs clean
 
 help:  ## list the commands
 	@grep -hE '^[a-z%-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | column -t -s "$$(printf '\t')"
@@ -55,6 +55,9 @@ talk: setup  ## serve the champion and open its page
 
 ui: setup  ## open the MLflow and Prefect pages until Ctrl-C
 	@$(BIN)/python -m flows.ui --mlflow-port $(MLFLOW_PORT) --prefect-port $(PREFECT_PORT)
+
+deploy: setup  ## deploy the flows and their schedules on a running Prefect server
+	@$(BIN)/python -m flows.deploy
 
 bench: setup  ## every benchmark, into benchmarks/*.json; bench-NAME runs one: again codec lm serve train
 	@for file in benchmarks/[a-z]*.py; do $(BIN)/python $$file || exit 1; done

@@ -12,10 +12,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from flows._processes import end_guarded, start_guarded
+from moss_speech.params.base import read_yaml
 from moss_speech.settings import child_environment, settings
+from moss_speech.storage import write_bytes
 
 POOL = "moss-speech"
+_OURS = "settings"
+"""Slug of the schedules that settings make; others are left alone."""
 _READY_WITHIN_S = 180
 
 
@@ -26,10 +32,11 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def ask(api: str, path: str, body: object | None = None) -> Any:
+def ask(api: str, path: str, body: object | None = None, method: str | None = None) -> Any:
     """GET, or POST `body`, as JSON; None for 404, an `OSError` if the server does not answer."""
     data = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(f"{api}/{path}", data, {"Content-Type": "application/json"})
+    kind = {"Content-Type": "application/json"}
+    request = urllib.request.Request(f"{api}/{path}", data, kind, method=method)
     try:
         with urllib.request.urlopen(request, timeout=30) as answer:
             return json.loads(answer.read() or b"null")
@@ -123,10 +130,44 @@ def embedded_worker(api: str) -> Iterator[None]:
         yield
 
 
+def schedules() -> dict[str, str]:
+    """Cron lines of the settings by deployment; `ValueError` names one that is none."""
+    from prefect.client.schemas.schedules import CronSchedule
+
+    chosen, found = settings(), {}
+    lines = {"train-pipeline": ("TRAIN", chosen.train_cron)}
+    lines["monitor"] = ("MONITOR", chosen.monitor_cron)
+    for name, (variable, line) in lines.items():
+        if line is None:
+            continue
+        try:
+            CronSchedule(cron=line, timezone=chosen.timezone)
+        except ValueError:
+            raise ValueError(
+                f"MOSS_{variable}_CRON is {line!r} and MOSS_TIMEZONE {chosen.timezone!r}, must be "
+                "five fields of cron, such as '0 2 * * 6', and a time zone, such as Europe/Berlin"
+            ) from None
+        found[name] = line
+    return found
+
+
+def _scheduled_file() -> Path:
+    """prefect.yaml with the schedules of the settings."""
+    config, crons = read_yaml(settings().root / "prefect.yaml"), schedules()
+    for deployment in config["deployments"]:
+        line = crons.get(deployment["name"])
+        schedule = {"cron": line, "timezone": settings().timezone, "slug": _OURS}
+        deployment["schedules"] = [schedule] if line else []
+    path = settings().state / "prefect" / "prefect.yaml"
+    write_bytes(path, yaml.safe_dump(config, sort_keys=False).encode())
+    return path
+
+
 def deploy(api: str) -> None:
-    """Deploy every flow of prefect.yaml."""
+    """Deploy every flow of prefect.yaml with the schedules of the settings."""
+    file = ["--prefect-file", str(_scheduled_file())]
     done = subprocess.run(
-        [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all"],
+        [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all", *file],
         cwd=settings().root,
         env=prefect_environment(api),
         capture_output=True,
@@ -135,3 +176,16 @@ def deploy(api: str) -> None:
     )
     if done.returncode:
         raise RuntimeError(f"prefect deploy failed:\n{(done.stdout + done.stderr)[-3000:]}")
+    _drop_old_schedules(api)
+
+
+def _drop_old_schedules(api: str) -> None:
+    """Deploying adds and changes schedules; those that the settings no longer name must go."""
+    wanted = schedules()
+    for deployment in ask(api, "deployments/filter", {}):
+        if deployment["name"] in wanted:
+            continue
+        for schedule in deployment["schedules"]:
+            if schedule["slug"] == _OURS:
+                place = f"deployments/{deployment['id']}/schedules/{schedule['id']}"
+                ask(api, place, method="DELETE")

@@ -123,6 +123,12 @@ class Settings(BaseSettings):
     """Signs those notices, so that their receiver knows who sent them."""
     service_url: str | None = None
     """A running service that the flow monitor asks its canary questions; default: none is asked."""
+    train_cron: str | None = None
+    """When train-pipeline starts by itself, as in cron: `0 2 * * 6`; default: never."""
+    monitor_cron: str | None = None
+    """The same of the flow monitor."""
+    timezone: str = "UTC"
+    """Of these times, as in Europe/Berlin."""
 
     @field_validator("origins", mode="before")
     @classmethod
