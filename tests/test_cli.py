@@ -50,7 +50,7 @@ def test_help_lists_every_command() -> None:
 def test_unknown_stage_is_one_line_and_exit_code_one(workspace: Path) -> None:
     done = CliRunner().invoke(app, ["train", "trian"])
     assert done.exit_code == 1
-    assert "no stage 'trian'; dvc.yaml has corpus" in done.stderr
+    assert "no stage 'trian'; dvc.yaml has start, corpus" in done.stderr
 
 
 def test_ask_without_a_champion_says_what_to_do(workspace: Path) -> None:

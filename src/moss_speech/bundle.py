@@ -12,7 +12,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from moss_speech.card import CARD, About, Card, Sealed, files_of, verify_bundle
+from moss_speech.card import CARD, FORMAT_VERSION, About, Card, seal, verify_bundle
 from moss_speech.codec.load import load_codec
 from moss_speech.codec.model import Codec
 from moss_speech.decoder.load import CAMPPLUS, load_speech_decoder
@@ -132,11 +132,7 @@ def write_bundle(
         _take_model(models.vocoder, folder / VOCODER, link)
         for voice in voices:
             save_voice(voice, folder / _VOICES / voice.name)
-        files = {
-            name: Sealed(bytes=path.stat().st_size, sha256=file_digest(path))
-            for name, path in files_of(folder).items()
-        }
         names = sorted(voice.name for voice in voices)
-        card = Card(format_version=1, about=about, voices=names, files=files)
+        card = Card(format_version=FORMAT_VERSION, about=about, voices=names, files=seal(folder))
         write_json(folder / CARD, card.model_dump())
         Bundle.open(folder)

@@ -26,6 +26,7 @@ from moss_speech.cli import (
     reports,
     sound,
     talk,
+    upgrade,
     voices,
 )
 from moss_speech.cli.errors import plain_errors
@@ -52,6 +53,7 @@ app.add_typer(promotion.app)
 app.add_typer(package.app)
 app.add_typer(sound.app)
 app.add_typer(talk.app)
+app.add_typer(upgrade.app)
 
 
 @app.callback()
