@@ -41,7 +41,7 @@ def test_misspelt_parameter_is_named_with_its_section(workspace: Path) -> None:
 def test_unknown_stage_is_refused_with_the_known_ones(workspace: Path) -> None:
     done = run_stage(workspace, "trian")
     assert done.returncode == 1
-    assert "no stage 'trian'; dvc.yaml has corpus" in done.stderr
+    assert "no stage 'trian'; dvc.yaml has start, corpus" in done.stderr
 
 
 @pytest.mark.parametrize("threads", [0, "2", None])
