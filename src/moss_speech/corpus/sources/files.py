@@ -16,18 +16,27 @@ _SPLIT = re.compile(r"(?:^|[^a-z])(train|dev|valid|validation|test)(?:[^a-z]|$)"
 
 
 def walk(folder: Path) -> Iterator[tuple[Path, list[str]]]:
-    """Each folder below a folder with the sorted names of its files; hidden ones are left out."""
+    """Each folder below a folder with the sorted names of its files; hidden ones are left out.
+
+    A link to a folder is named with a `/` at its end.
+    """
     for place, folders, files in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
-        yield Path(place), sorted(name for name in files if not name.startswith("."))
+        links = [f"{name}/" for name in folders if (Path(place) / name).is_symlink()]
+        yield Path(place), links + sorted(name for name in files if not name.startswith("."))
 
 
 def audio_files(folder: Path) -> Iterator[Path | Quarantined]:
-    """Every audio file below a folder; one of a foreign format is quarantined."""
+    """Every audio file below a folder; foreign formats and links to folders are quarantined."""
     for place, names in walk(folder):
         for name in names:
             ending = name.rpartition(".")[2].lower()
-            if ending in FORMATS:
+            if name.endswith("/"):
+                where = (place / name).relative_to(folder).as_posix()
+                yield Quarantined(
+                    where, "link", "to a folder", "the folder, as a source of its own"
+                )
+            elif ending in FORMATS:
                 yield place / name
             elif ending in FOREIGN:
                 where = (place / name).relative_to(folder).as_posix()

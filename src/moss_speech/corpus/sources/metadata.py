@@ -10,14 +10,14 @@ FILE, TEXT = ("file", "file_name"), ("text", "transcription", "sentence", "trans
 """Columns by what they hold, the first that is there."""
 
 
-def first_of(names: tuple[str, ...], row: Row, must: bool = True) -> str:
-    """Which of the names a row has; `ValueError` if none, unless it need not."""
+def first_of(names: tuple[str, ...], row: Row) -> str:
+    """Which of the names a row has; `ValueError` if none."""
     found = next((name for name in names if name in row.values), None)
-    if found is None and must:
+    if found is None:
         raise ValueError(
             f"{row.where} has {', '.join(row.values) or 'nothing'}; must have {' or '.join(names)}"
         )
-    return found or ""
+    return found
 
 
 def _rows(folder: Path) -> Iterator[Row]:
@@ -37,7 +37,7 @@ def read_metadata(folder: Path) -> dict[str, Row]:
     rows: dict[str, Row] = {}
     for row in _rows(folder):
         name = row.need(first_of(FILE, row))
-        first_of(TEXT, row)
+        words_of(row)
         if not inside(folder, name, row.where).is_file():
             raise ValueError(f"{row.where} names {name!r}, which is not in the folder")
         name = Path(name).as_posix()
@@ -48,5 +48,5 @@ def read_metadata(folder: Path) -> dict[str, Row]:
 
 
 def words_of(row: Row) -> str | None:
-    """The words that a row gives."""
+    """The words that a row gives; `ValueError` if it has none, or they are no text."""
     return row.text(first_of(TEXT, row))
