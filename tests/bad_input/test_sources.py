@@ -573,7 +573,7 @@ def test_bad_input_is_quarantined_or_refused(
     assert any(kind.words in line for line in said), said
     assert all(r["source"] == "it" and r["item"] for r in rows)
     if kind.name not in OWN:
-        assert len(open_corpus_cuts(corpus)) >= 1, "the sound item goes through"
+        assert next(open_corpus_cuts(corpus), None) is not None, "the sound item goes through"
     assert not (root / "run").exists() and not (root / "evil.wav").exists()
 
 

@@ -3,6 +3,7 @@
 import gzip
 import json
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,15 @@ from moss_speech.audio import Span, read_audio, read_heading
 from moss_speech.corpus.check import survey
 from moss_speech.corpus.index import DiskIndex
 from moss_speech.corpus.items import open_dialogues, utterance_of
-from moss_speech.corpus.manifests import open_corpus_cuts
+from moss_speech.corpus.manifests import open_corpus_cuts, write_manifest
 from moss_speech.corpus.sources import human
+from moss_speech.corpus.sources.collect import collect_corpus
 from moss_speech.corpus.sources.detect import find_kind
 from moss_speech.corpus.sources.intake import slug, split_of
 from moss_speech.corpus.sources.kinds import open_source
 from moss_speech.corpus.sources.manifests import write_corpus
 from moss_speech.params.base import validate_section
+from moss_speech.params.corpus import Corpus
 from moss_speech.params.sources import OneSource, SplitShares
 from moss_speech.settings import settings
 from moss_speech.speech.text import normalise
@@ -211,7 +214,7 @@ def test_segments_and_channels_of_one_recording_are_read_where_they_lie(
     ]
     _long(root / "raw", rows)
     corpus = read_source(root, "lhotse", str(root / "raw"))
-    cuts = open_corpus_cuts(corpus)
+    cuts = list(open_corpus_cuts(corpus))
     assert [cut.id for cut in cuts] == [f"it-s{n}" for n in range(len(parts))]
     assert len({cut.recording.id for cut in cuts}) == 1
     whole_SC, _ = soundfile.read(root / "raw" / "long.wav", dtype="float32")
@@ -220,6 +223,57 @@ def test_segments_and_channels_of_one_recording_are_read_where_they_lie(
         assert utterance.span == Span(first / 16_000, n_samples / 16_000)
         heard_S = read_audio(root / "raw/long.wav", 16_000, utterance.span, utterance.channel)
         assert np.array_equal(heard_S, whole_SC[first : first + n_samples, channel])
+
+
+@needs_clips
+def test_stage_collects_several_sources_and_counts_them(root: Path) -> None:
+    LAYOUTS["librispeech"][1](root / "libri")
+    LAYOUTS["tar"][1](root / "shards")
+    (root / "libri/LibriSpeech/train-clean/19/7/19-7-099.flac").write_bytes(b"")
+    terms = {"licence": "BSD", "consent": "as published"}
+    libri = {"kind": "librispeech", "name": "libri", "path": "libri"} | terms
+    shards = {"kind": "tar", "name": "shards", "path": "shards"} | terms
+    values = {"threads": 1, "embedded": None, "human_test": False, "sources": [libri, shards]}
+    values |= {"split_shares": SHARES.model_dump()}
+    out = root / "data" / "corpus"
+    out.mkdir(parents=True)
+    counts = collect_corpus(validate_section(values, Corpus, ""), 1, out, Path("data/corpus"))
+    assert counts == {"items/libri": 5, "items/shards": 5}
+    rows = {row["name"]: row["quarantined"] for row in read_json(out / "sources.json")}
+    assert rows == {"libri": {"unreadable": 1}, "shards": {}}
+    assert {cut.supervisions[0].custom["source"] for cut in open_corpus_cuts(out)} == set(rows)
+    with pytest.raises(ValueError, match="the name 'libri' is taken"):
+        validate_section(values | {"sources": [libri, libri]}, Corpus, "")
+
+
+def test_source_that_holds_nothing_is_refused_with_what_was_quarantined(root: Path) -> None:
+    _long(root / "raw", [{"id": "s", "start": 7.0, "duration": 3.0}])
+    source = {"kind": "lhotse", "name": "it", "path": "raw", "undeclared": True}
+    values = {"threads": 1, "embedded": None, "human_test": False, "sources": [source]}
+    values |= {"split_shares": SHARES.model_dump()}
+    (root / "out").mkdir()
+    with pytest.raises(ValueError, match=r"corpus is empty: .*; quarantined: {'span': 1}"):
+        collect_corpus(validate_section(values, Corpus, ""), 1, root / "out", Path("data/corpus"))
+
+
+@given(rows=st.lists(st.dictionaries(st.sampled_from("abc"), st.text()), max_size=40))
+def test_manifest_written_row_by_row_has_the_bytes_of_one_written_at_once(
+    tmp_path_factory: pytest.TempPathFactory, rows: list[dict[str, str]]
+) -> None:
+    file = tmp_path_factory.mktemp("m") / "a.jsonl.gz"
+    write_manifest(file, [Named(row) for row in rows])
+    lines = [json.dumps(row, ensure_ascii=False, sort_keys=True) + "\n" for row in rows]
+    assert file.read_bytes() == gzip.compress("".join(lines).encode(), mtime=0)
+
+
+@dataclass(frozen=True)
+class Named:
+    """Something that a manifest holds."""
+
+    row: dict[str, str]
+
+    def to_dict(self) -> dict[str, str]:
+        return self.row
 
 
 def test_undeclared_source_is_refused_unless_it_says_so(root: Path) -> None:

@@ -46,7 +46,7 @@ def _lines(path: Path) -> Iterator[str]:
         yield from lines
 
 
-def stream_corpus_cuts(folder: Path) -> Iterator[MonoCut]:
+def open_corpus_cuts(folder: Path) -> Iterator[MonoCut]:
     """One cut for each supervision of a corpus folder, where it lies in its recording.
 
     Needs little memory for any number of them.
@@ -67,8 +67,3 @@ def stream_corpus_cuts(folder: Path) -> Iterator[MonoCut]:
         yield MonoCut(
             words.id, start_s, words.duration, words.channel, [words], recording=recording
         )
-
-
-def open_corpus_cuts(folder: Path) -> list[MonoCut]:
-    """The cuts of `stream_corpus_cuts` in memory."""
-    return list(stream_corpus_cuts(folder))

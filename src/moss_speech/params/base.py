@@ -5,7 +5,7 @@ from reprlib import Repr
 from typing import Annotated, Any, TypeVar
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 
 class Params(BaseModel):
@@ -84,7 +84,7 @@ def _explain(where: str, error: ValidationError) -> str:
 def validate_section(value: Any, cls: type[P], where: str) -> P:
     """Validate one section; the `ValueError` names each key by its full path, value and limit."""
     try:
-        return TypeAdapter(cls).validate_python(value)
+        return cls.model_validate(value)
     except ValidationError as error:
         raise ValueError(_explain(where, error)) from None
 
