@@ -173,7 +173,7 @@ def test_data_check_says_what_a_source_is_and_what_is_wrong(
     assert found["licences"] == {"LICENSE": "CC0 1.0 Universal"}
     assert [(p["reason"], p["count"]) for p in found["problems"]] == [("unreadable", 1)]
     plain = CliRunner().invoke(app, ["data", "check", str(folder)])
-    assert "folder, 1 utterances, 0.00 hours" in plain.stdout
+    assert "folder, 1 utterances, 0:00:01 hours" in plain.stdout
     assert "wrong        unreadable: 1 items" in plain.stdout
     (folder / "a.wav").unlink()
     assert CliRunner().invoke(app, ["data", "check", str(folder)]).exit_code == 1

@@ -3,6 +3,7 @@
 import gzip
 import io
 import json
+import os
 import tarfile
 import zipfile
 from collections.abc import Callable
@@ -77,6 +78,11 @@ def folder_loop(root: Path) -> None:
     (root / "deep").mkdir()
     (root / "deep" / "back").symlink_to(root, target_is_directory=True)
     (root / "deep" / "bad.wav").write_bytes(b"")
+
+
+def misnamed(root: Path) -> None:
+    (root / "sound.wav").write_bytes(wav())
+    (root / os.fsdecode(b"caf\xff.wav")).write_bytes(wav())
 
 
 def same_id(root: Path) -> None:

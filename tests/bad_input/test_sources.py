@@ -35,6 +35,7 @@ from tests.bad_input.source_makers import (
     libri,
     lines_of_cuts,
     link,
+    misnamed,
     put,
     renamed_column,
     same_id,
@@ -114,6 +115,7 @@ KINDS = [
     Kind("link to itself", link("a.wav"), "missing"),
     Kind("folder that links to itself", folder_loop, "to a folder"),
     Kind("folder with the name of audio", link("/", "a.wav"), "to a folder"),
+    Kind("name of a file that is no Unicode", misnamed, "name: holds the letter '\\udcff'"),
     Kind("two files with one id", same_id, "duplicate id"),
     # transcripts in files of their own
     Kind("transcript in Latin-1", worded("caf\u00e9".encode("latin-1")), "is not UTF-8: byte 0xe9"),

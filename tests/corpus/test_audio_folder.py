@@ -220,8 +220,11 @@ def test_folder_of_typed_dialogues_and_recordings_in_folders_below_it(recordings
 
 
 def test_missing_or_empty_folder_is_named(tmp_path):
-    with pytest.raises(ValueError, match="nowhere holds no audio file and no dialogues"):
+    with pytest.raises(ValueError, match=r"folder .*nowhere cannot be read: No such file"):
         collect(tmp_path / "nowhere")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ValueError, match=r"empty holds no audio file and no dialogues\.jsonl"):
+        collect(tmp_path / "empty")
 
 
 def test_missing_human_package_gives_no_items_and_says_so(tmp_path, capsys):

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import tracemalloc
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -274,6 +275,30 @@ class Named:
 
     def to_dict(self) -> dict[str, str]:
         return self.row
+
+
+def _peak_bytes(root: Path, n_utterances: int) -> int:
+    """Most memory that reading, writing and reopening a manifest of so many rows holds at once."""
+    rows = [
+        {"id": f"utterance {n}", "start": n % 25 / 10, "duration": 0.5, "text": "many words " * 40}
+        for n in range(n_utterances)
+    ]
+    _long(root / "raw", rows)
+    del rows
+    tracemalloc.start()
+    try:
+        corpus = read_source(root, "lhotse", str(root / "raw"))
+        assert sum(1 for _ in open_corpus_cuts(corpus)) == n_utterances
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def test_memory_does_not_grow_with_the_manifest(root: Path) -> None:
+    """1,200 more rows would hold 0.5 MB in words alone."""
+    _peak_bytes(root / "warm", 100)
+    few, many = (_peak_bytes(root / str(n), n) for n in (300, 1500))
+    assert many - few < 200_000
 
 
 def test_undeclared_source_is_refused_unless_it_says_so(root: Path) -> None:

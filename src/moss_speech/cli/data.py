@@ -1,6 +1,7 @@
 """Commands on recordings before they are trained on."""
 
 import json
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -64,14 +65,21 @@ def _check_items(path: Path, kind: str | None) -> None:
         raise typer.Exit(1)
 
 
+def _speakers(found: "Survey") -> str:
+    if not found.unnamed:
+        return str(len(found.speakers))
+    where = f"; {len(found.folders)} folders or files at the top" if found.folders else ""
+    return f"{len(found.speakers)}, and {found.unnamed} utterances name none{where}"
+
+
 def _lines(found: "Survey") -> list[str]:
     def listed(counts: dict[str, int]) -> str:
         return ", ".join(f"{name} {count}" for name, count in counts.items()) or "none"
 
     lines = [
         f"{found.path}: {found.kind}, {found.utterances} utterances, "
-        f"{found.seconds / 3600:.2f} hours, {found.dialogues} dialogues",
-        f"speakers     {len(found.speakers)}",
+        f"{timedelta(seconds=round(found.seconds))} hours, {found.dialogues} dialogues",
+        f"speakers     {_speakers(found)}",
         f"languages    {listed(found.languages)}",
         f"splits       {listed(found.splits)}",
         f"formats      {listed(found.formats)}",

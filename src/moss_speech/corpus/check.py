@@ -47,6 +47,10 @@ class Survey:
     refused: str | None = None
     """Why the stage corpus would not take this source at all."""
     speakers: Counter[str] = field(default_factory=Counter)
+    unnamed: int = 0
+    """Utterances whose speaker the source does not name: params must."""
+    folders: Counter[str] = field(default_factory=Counter)
+    """Utterances by folder right below the path; these may be the speakers."""
     languages: Counter[str] = field(default_factory=Counter)
     splits: Counter[str] = field(default_factory=Counter)
     transcripts: Counter[str] = field(default_factory=Counter)
@@ -61,9 +65,10 @@ class Survey:
         return self.refused is None and self.utterances + self.dialogues > 0
 
     def to_json(self) -> dict[str, Any]:
-        """All of it; of the speakers their number."""
+        """All of it; of speakers and folders their number."""
         values = vars(self) | {"problems": [asdict(p) for p in self.problems.values()]}
-        return values | {"speakers": len(self.speakers), "usable": self.usable}
+        counts = {"speakers": len(self.speakers), "folders": len(self.folders)}
+        return values | counts | {"usable": self.usable}
 
     def note(self, wrong: Quarantined) -> None:
         """Count something that no utterance can be made of."""
@@ -76,7 +81,12 @@ class Survey:
         """Count an utterance."""
         self.utterances += 1
         self.seconds += item.duration_s
-        self.speakers[item.speaker] += 1
+        if item.speaker == _UNNAMED:
+            self.unnamed += 1
+        else:
+            self.speakers[item.speaker] += 1
+        if Path(item.file).is_relative_to(self.path):
+            self.folders[Path(item.file).relative_to(self.path).parts[0]] += 1
         self.languages[item.language or "unknown"] += 1
         self.splits[item.voice_split] += 1
         self.transcripts[item.tags["transcript"]] += 1
@@ -103,7 +113,7 @@ def survey(path: Path, kind: str | None = None) -> Survey:
     kind = kind or find_kind(path)
     if kind not in READERS:
         raise ValueError(f"kind is {kind!r}, must be one of {', '.join(READERS)}")
-    found = Survey(str(path), kind, licences=_licences(path))
+    found = Survey(str(path.resolve()), kind, licences=_licences(path))
     try:
         intake, opened = _open(path, kind, None)
         found.formats = intake.formats
@@ -148,6 +158,8 @@ def check_items(
             utterance = _utterance(item)
             measured = measure(utterance, Path(temporary), p)
             yield item.id, item.text, check_item(utterance, measured, p)
+            if utterance.audio.parent == Path(temporary):  # a copy; never the source's own file
+                utterance.audio.unlink()
 
 
 def _utterance(item: Item) -> Utterance:

@@ -82,8 +82,9 @@ def _check_turn(turn: TurnRow, place: int, folder: Path, where: str) -> None:
         raise ValueError(f"{where}.text is {turn.text!r}, must hold at least one word")
     if turn.audio is None:
         return
-    is_plain = Path(turn.audio).as_posix() == turn.audio and turn.audio.lower().endswith(FORMATS)
-    if not is_plain or not inside(folder, turn.audio, f"{where}.audio").is_file():
+    is_plain = Path(turn.audio).as_posix() == turn.audio and turn.audio.isprintable()
+    is_audio = turn.audio.lower().endswith(FORMATS)
+    if not (is_plain and is_audio) or not inside(folder, turn.audio, f"{where}.audio").is_file():
         raise ValueError(
             f"{where}.audio is {turn.audio!r}, must be an audio file inside {folder}: "
             f"{', '.join(FORMATS)}"

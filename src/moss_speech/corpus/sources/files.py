@@ -18,12 +18,16 @@ _SPLIT = re.compile(r"(?:^|[^a-z])(train|dev|valid|validation|test)(?:[^a-z]|$)"
 def walk(folder: Path) -> Iterator[tuple[Path, list[str]]]:
     """Each folder below a folder with the sorted names of its files; hidden ones are left out.
 
-    A link to a folder is named with a `/` at its end.
+    A link to a folder is named with a `/` at its end. `ValueError` for one that cannot be read.
     """
-    for place, folders, files in os.walk(folder):
+    for place, folders, files in os.walk(folder, onerror=_refuse):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         links = [f"{name}/" for name in folders if (Path(place) / name).is_symlink()]
         yield Path(place), links + sorted(name for name in files if not name.startswith("."))
+
+
+def _refuse(error: OSError) -> None:
+    raise ValueError(f"folder {error.filename} cannot be read: {error.strerror}")
 
 
 def audio_files(folder: Path) -> Iterator[Path | Quarantined]:

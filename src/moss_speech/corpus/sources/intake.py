@@ -140,6 +140,7 @@ class Intake:
         try:
             text, transcript = self._words(facts.text)
             _check_name("speaker", facts.speaker)
+            _check_name("name", str(audio) if isinstance(audio, Path) else facts.name)
             heading = self._heading(audio)
             self.formats[f"{heading.format} {heading.sample_rate_hz} Hz"] += 1
             item = self._item(_fitted(facts, heading), heading, text, transcript)
@@ -216,7 +217,9 @@ class Intake:
 def _check_name(what: str, text: str) -> None:
     """No text of another encoding, no binary data."""
     for letter in text:
-        if letter == "\ufffd" or (unicodedata.category(letter) == "Cc" and not letter.isspace()):
+        if letter == "\ufffd" or (
+            unicodedata.category(letter) in ("Cc", "Cs") and not letter.isspace()
+        ):
             raise _UnfitError(
                 what, f"holds the letter {letter!r}", "text without control characters"
             )

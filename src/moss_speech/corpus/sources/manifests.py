@@ -62,6 +62,12 @@ class Quarantined:
     value: str
     allowed: str
 
+    def __post_init__(self) -> None:
+        """Names that are no Unicode (files may have them) are written out: rows stay readable."""
+        for name in ("item", "value"):
+            plain = getattr(self, name).encode("utf-8", "backslashreplace").decode()
+            object.__setattr__(self, name, plain)
+
 
 @dataclass(frozen=True)
 class Source:
