@@ -23,6 +23,7 @@ from moss_speech.cli import (
     package,
     plan,
     promotion,
+    rejects,
     reports,
     sound,
     talk,
@@ -37,6 +38,7 @@ from moss_speech.settings import child_environment, settings, switch_off_telemet
 app = typer.Typer(no_args_is_help=True, help="Train, judge, promote and serve speech models.")
 app.add_typer(data.app, name="data")
 data.app.add_typer(composition.app)
+data.app.add_typer(rejects.app)
 app.add_typer(bench.app, name="bench")
 app.add_typer(consents.app, name="consent")
 app.add_typer(consents.forget_app)

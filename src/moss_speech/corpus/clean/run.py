@@ -16,7 +16,7 @@ from moss_speech.corpus.clean.duplicates import PRINT_BITS, duplicates
 from moss_speech.corpus.clean.leaks import Leaks
 from moss_speech.corpus.clean.listen import LISTENING_TO, Heard, stratified
 from moss_speech.corpus.clean.measure import MEASURING, Measured
-from moss_speech.corpus.clean.spine import Candidate, Spine, with_words
+from moss_speech.corpus.clean.spine import Candidate, Spine, with_heard, with_words
 from moss_speech.corpus.clean.summary import Count
 from moss_speech.corpus.clean.verdicts import Reject, check_heard, check_item, is_doubtful
 from moss_speech.corpus.clean.withdrawn import REASON, Withdrawal, without_withdrawn
@@ -60,11 +60,16 @@ class Cleaning:
             if self._kept[candidate.place]:
                 yield candidate
 
-    def _spoken(self) -> Iterator[tuple[Candidate, Heard | None]]:
-        """Those still kept, and what was heard of the chosen ones."""
+    def _listened(self) -> Iterator[tuple[Candidate, Heard | None]]:
+        """All, and what was heard of the chosen ones."""
         rows = rows_of(self._heard)
         for candidate in self.spine.candidates(self._measured):
             heard = Heard(**next(rows)) if candidate.place in self._chosen else None
+            yield candidate, heard
+
+    def _spoken(self) -> Iterator[tuple[Candidate, Heard | None]]:
+        """Those still kept, and what was heard of the chosen ones."""
+        for candidate, heard in self._listened():
             if self._kept[candidate.place]:
                 yield candidate, heard
 
@@ -162,6 +167,18 @@ class Cleaning:
         gone = frozenset(r.id for r in self.rejects if r.reason == REASON)
         return list(without_withdrawn(open_dialogues(self.spine.corpus), gone))
 
+    def _rejected_cuts(self) -> Iterator[Any]:
+        """Cuts of rejected items with what was heard of them, for people to listen to.
+
+        Who withdrew is not listened to.
+        """
+        for cut, _, reject in self.spine.declared():
+            if reject is not None and reject.reason != REASON:
+                yield cut
+        for candidate, heard in self._listened():
+            if not self._kept[candidate.place]:
+                yield with_heard(candidate.cut, heard)
+
     def write(self, out: Path) -> dict[str, Any]:
         """Write what is kept and why the rest is not; returns the summary."""
         dialogues, passages = self._dialogues(), open_passages(self.spine.corpus)
@@ -176,6 +193,7 @@ class Cleaning:
                 yield final.cut
 
         write_manifest(out / "cuts.jsonl.gz", cuts())
+        write_manifest(out / "rejected.jsonl.gz", self._rejected_cuts())
         kept, rejects = clean_dialogues(dialogues, said, self.p)
         self.rejects += [self.count.reject_dialogue(r) for r in rejects]
         write_jsonl(out / "dialogues.jsonl", (d.to_json() for d in kept))

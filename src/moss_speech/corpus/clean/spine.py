@@ -89,3 +89,12 @@ def with_words(candidate: Candidate, heard: Heard | None) -> Candidate:
     words = replace(supervision, text=heard.words or "", custom=custom)
     cut = replace(candidate.cut, supervisions=[words])
     return replace(candidate, cut=cut, utterance=utterance_of(cut))
+
+
+def with_heard(cut: Any, heard: Heard | None) -> Any:
+    """A rejected cut with what was heard of it as the tag `heard`."""
+    if heard is None or heard.words is None:
+        return cut
+    (supervision,) = cut.supervisions
+    custom = supervision.custom | {"heard": heard.words}
+    return replace(cut, supervisions=[replace(supervision, custom=custom)])
