@@ -49,7 +49,7 @@ def joined(clips: list[np.ndarray]) -> np.ndarray:
 def with_long(root: Path, spoken: list[tuple[np.ndarray, str]], **custom: str) -> SmallCorpus:
     corpus = small_corpus(root)
     long_S = joined([clip for clip, _ in spoken])
-    corpus.say("long", long_S, rate_hz=LISTENING.sample_rate_hz, text="", **custom)
+    corpus.say("long", long_S, rate_hz=LISTENING.sample_rate_hz, **{"text": ""} | custom)
     return corpus
 
 
@@ -82,11 +82,31 @@ def test_speech_without_words_is_cut_and_keeps_none(tmp_path, spoken, p):
     assert seconds > 0.8 * sum(len(clip) for clip, _ in spoken) / LISTENING.sample_rate_hz
 
 
-@pytest.mark.parametrize(
-    "custom", [{"transcript": "given"}, {"transcript": "none", "role": "answer"}]
-)
-def test_given_words_and_turns_of_dialogues_are_not_cut(tmp_path, spoken, p, custom):
-    out = clean(with_long(tmp_path, spoken, **custom), p)
+def test_given_words_of_a_long_recording_go_to_the_pieces_that_say_them(tmp_path, spoken, p):
+    corpus = with_long(tmp_path, spoken, text=" ".join(text for _, text in spoken))
+    out = clean(corpus, p)
+    pieces = [u for id_, u in open_utterances(out).items() if id_ != GOOD]
+    starts = np.cumsum([0.0, *(len(clip) / 16_000 + 1.0 for clip, _ in spoken)])
+    for u in pieces:  # every piece lies in sentences whose words it has
+        assert u.span is not None
+        end_s = u.span.start_s + u.duration_s
+        touched = (starts[:-1] < end_s) & (starts[1:] > u.span.start_s)
+        told = " ".join(spoken[n][1] for n in np.flatnonzero(touched))
+        assert set(u.text.split()) <= set(told.split())
+    kept_words = sum(len(u.text.split()) for u in pieces)
+    assert kept_words > 0.7 * sum(len(text.split()) for _, text in spoken)
+
+
+def test_words_of_another_recording_are_not_laid_on_a_long_one(tmp_path, spoken, p):
+    wrong = "colorless green ideas sleep furiously under seven purple umbrellas " * 5
+    out = clean(with_long(tmp_path, spoken, text=wrong), p)
+    rows = read_jsonl(out / "rejects.jsonl")
+    assert {(r["reason"], r["source"]) for r in rows} <= {("alignment", "mine"), ("text", "mine")}
+    assert list(open_utterances(out)) == [GOOD]
+
+
+def test_turns_of_dialogues_are_not_cut(tmp_path, spoken, p):
+    out = clean(with_long(tmp_path, spoken, transcript="none", role="answer"), p)
     rows = read_jsonl(out / "rejects.jsonl")
     assert [(r["id"], r["reason"], r["source"]) for r in rows] == [("long", "duration", "mine")]
     assert list(open_utterances(out)) == [GOOD]

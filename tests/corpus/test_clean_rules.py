@@ -15,6 +15,7 @@ from moss_speech.corpus.clean.duplicates import distance, duplicates, fingerprin
 from moss_speech.corpus.clean.leaks import PROTECTED, Leaks
 from moss_speech.corpus.clean.listen import Heard
 from moss_speech.corpus.clean.measure import Measured
+from moss_speech.corpus.clean.parting import part_words
 from moss_speech.corpus.clean.pieces import pieces
 from moss_speech.corpus.clean.verdicts import check_declared, check_heard, check_item
 from moss_speech.corpus.clean.words import Words
@@ -81,6 +82,27 @@ def test_pieces_hold_all_speech_are_short_and_do_not_overlap(stretches, max_s):
             s for s, e in zip(spans, ends, strict=True) if s.start_s < last_s and e > first_s
         ]
         assert holders, f"speech at {first_s} s is in no piece"
+
+
+SPOKEN = st.lists(st.lists(st.sampled_from("abcdef"), max_size=6), min_size=1, max_size=6)
+
+
+@given(given_words=st.lists(st.sampled_from("abcdef"), max_size=25), heard=SPOKEN)
+def test_given_words_are_parted_in_order_each_once(given_words, heard):
+    parts = part_words(given_words, heard)
+    assert len(parts) == len(heard)
+    assert [word for part in parts for word in part] == given_words
+
+
+@given(SPOKEN)
+def test_words_that_were_heard_rightly_go_to_their_piece(said):
+    assert part_words([word for piece in said for word in piece], said) == said
+
+
+def test_misheard_and_unheard_words_stay_between_their_neighbours():
+    given_words = ["he", "was", "not", "an", "ill", "disposed", "young", "man", "at", "all"]
+    heard = [["he", "was", "not", "an", "hill"], ["disposed", "man", "at", "all"]]
+    assert part_words(given_words, heard) == [given_words[:5], given_words[5:]]
 
 
 @hypothesis_settings(max_examples=50)

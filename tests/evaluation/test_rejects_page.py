@@ -27,7 +27,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     corpus = small_corpus(root)
     for n in range(5):
         corpus.say(f"loud{n}", np.clip(speech() * (40 + n), -1, 1), text="<b>loud</b>")
-    corpus.say("long", np.tile(speech(), 20))
+    corpus.say("long", np.tile(speech(), 20), role="answer")
     corpus.say("secret", speech("nothing to see here"), text=SECRET)
     _unreadable(corpus)
     turns = [

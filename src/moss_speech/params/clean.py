@@ -24,7 +24,7 @@ class Clean(StageParams):
     channels: Literal["named", "mono"]
     """Of recordings with several channels the one that the manifest names, or they are rejected."""
     duration_s: Range
-    """Longer ones whose words are not given are cut at pauses."""
+    """Longer ones are cut at pauses, with given words where a recogniser hears them there."""
     min_speech_s: float = Field(ge=0, le=10)
     """Least speech that voice activity detection must find."""
     loudness_lufs: Range
@@ -42,7 +42,7 @@ class Clean(StageParams):
     max_letter_error: float = Field(gt=0, le=1)
     """Edit distance of transcript and what the recogniser hears, as a part of the longer one."""
     max_recogniser_error: float = Field(gt=0, le=1)
-    """The same of what two recognisers wrote down."""
+    """The same of what two recognisers wrote down, and of a cut piece's part of given words."""
     max_other_language: float | None = Field(gt=0, le=1)
     """Probability of another language than the declared one; null: languages are not judged."""
     min_quality: float = Field(ge=1, le=5)

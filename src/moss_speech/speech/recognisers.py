@@ -4,6 +4,7 @@ Shapes: S samples at 16 kHz, M mel bands, F frames.
 """
 
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from moss_speech.assets import fetch
 from moss_speech.audio import LISTENING, Samples
+from moss_speech.params.clean import RecogniserName
 from moss_speech.speech.text import normalise
 
 MAX_WINDOW_S, WINDOW_STEP_S, WINDOW_MARGIN_S = 30, 2, 3
@@ -161,3 +163,13 @@ class SphinxGrammar(_Sphinx):
 
     def _knows(self, word: str) -> bool:
         return self._decoder.lookup_word(word) is not None
+
+
+@cache
+def open_recogniser(name: RecogniserName, language: str) -> Recogniser | None:
+    """A recogniser of a language; None if it knows English alone and the language is another."""
+    if name == "whisper-base":
+        return Whisper(name, language=language)
+    if language != "en":
+        return None
+    return SphinxFree() if name == "sphinx" else Whisper(name)

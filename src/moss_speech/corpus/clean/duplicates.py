@@ -17,6 +17,8 @@ PRINT_FRAMES, PRINT_BANDS = 33, 17
 PRINT_BITS = (PRINT_FRAMES - 1) * (PRINT_BANDS - 1)
 _COMPARED = 1_000_000
 """Pairs that are compared at once."""
+_KEYED = 65_536
+"""Fingerprints that are taken apart at once."""
 
 
 def fingerprint(samples_S: Samples) -> bytes:
@@ -92,8 +94,11 @@ def _close_pairs(
 
 def _keys(prints_NY: NDArray[np.uint8], bits: NDArray[np.int64]) -> NDArray[np.void]:
     """Some bits of each fingerprint as one comparable value."""
-    chosen = (prints_NY[:, bits // 8] >> (7 - bits % 8).astype(np.uint8)) & 1
-    packed = np.ascontiguousarray(np.packbits(chosen, axis=1))
+    shifts = (7 - bits % 8).astype(np.uint8)
+    packed = np.empty((len(prints_NY), -(-len(bits) // 8)), np.uint8)
+    for start in range(0, len(prints_NY), _KEYED):
+        some = slice(start, start + _KEYED)
+        packed[some] = np.packbits((prints_NY[some, bits // 8] >> shifts) & 1, axis=1)
     return packed.view(np.dtype((np.void, packed.shape[1])))[:, 0]
 
 

@@ -15,7 +15,7 @@ from moss_speech.corpus.clean.blocks import Row, Work
 from moss_speech.corpus.items import Utterance
 from moss_speech.params.clean import Clean, RecogniserName
 from moss_speech.speech.quality import opinion
-from moss_speech.speech.recognisers import Recogniser, SphinxFree, Whisper
+from moss_speech.speech.recognisers import Whisper, open_recogniser
 
 
 @dataclass(frozen=True)
@@ -46,16 +46,6 @@ def stratified(speakers: Sequence[int], count: int | None, seed: int) -> list[in
 
 
 @cache
-def _recogniser(name: RecogniserName, language: str) -> Recogniser | None:
-    """A recogniser of a language; None if it knows English alone and the language is another."""
-    if name == "whisper-base":
-        return Whisper(name, language=language)
-    if language != "en":
-        return None
-    return SphinxFree() if name == "sphinx" else Whisper(name)
-
-
-@cache
 def _language_ear() -> Whisper:
     return Whisper("whisper-base")
 
@@ -67,7 +57,7 @@ def _words(
     words: dict[int, str] = {}
     for language in sorted({utterances[n].language for n in places}):
         same = [n for n in places if utterances[n].language == language]
-        if (recogniser := _recogniser(name, language)) is not None:
+        if (recogniser := open_recogniser(name, language)) is not None:
             heard = recogniser.transcribe([clips[n] for n in same])
             words |= dict(zip(same, heard, strict=True))
     return words

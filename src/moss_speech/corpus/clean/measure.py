@@ -1,20 +1,25 @@
 """What is measured of every item, cheaply: decode, speech, loudness, clipping, fingerprint.
 
-A long recording whose words are not given is measured piece by piece. Shapes: S samples at 16 kHz.
+A long recording is measured piece by piece; given words are parted among them.
+Shapes: S samples at 16 kHz.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from rapidfuzz.distance import Levenshtein
 
 from moss_speech.audio import LISTENING, Span
 from moss_speech.corpus.clean.blocks import Row, Work
 from moss_speech.corpus.clean.duplicates import fingerprint
+from moss_speech.corpus.clean.parting import part_words
 from moss_speech.corpus.clean.pieces import cut_up
 from moss_speech.corpus.items import Utterance
 from moss_speech.params.clean import Clean
 from moss_speech.speech.loudness import loudness_lufs
+from moss_speech.speech.recognisers import open_recogniser
+from moss_speech.speech.text import normalise
 from moss_speech.speech.vad import speech_spans
 
 _TOLERANCE_S = 1e-3
@@ -33,6 +38,10 @@ class Measured:
     fingerprint: bytes
     span: Span | None = None
     """Where a piece lies in the recording; None: the item was not cut."""
+    words: str | None = None
+    """The piece's part of given words."""
+    word_error: float = 0.0
+    """Edit distance of that part and what a recogniser hears."""
 
 
 @dataclass(frozen=True)
@@ -49,9 +58,8 @@ def has_given_words(u: Utterance) -> bool:
 
 
 def is_cut_up(u: Utterance, p: Clean) -> bool:
-    """Long, no turn of a dialogue, and without words that cutting would part from their sound."""
-    is_turn = u.role in ("question", "answer")
-    return u.duration_s > p.duration_s[1] and not is_turn and not has_given_words(u)
+    """Long and no turn of a dialogue."""
+    return u.duration_s > p.duration_s[1] and u.role not in ("question", "answer")
 
 
 def measure(u: Utterance, root: Path, p: Clean) -> Measured | Undecodable:
@@ -89,7 +97,28 @@ def measure_all(u: Utterance, root: Path, p: Clean) -> list[Measured] | Undecoda
         if isinstance(found, Undecodable):
             return Undecodable(u.id, found.reason)
         measured.append(found)
-    return measured
+    return _parted(u, pieces, measured, root, p) if measured and is_cut_up(u, p) else measured
+
+
+def _parted(
+    u: Utterance, pieces: list[Utterance], measured: list[Measured], root: Path, p: Clean
+) -> list[Measured]:
+    """Each piece with its part of the given words, if words were given."""
+    if not has_given_words(u):
+        return measured
+    if (recogniser := open_recogniser(p.recognisers[0], u.language)) is None:
+        return [replace(m, words="", word_error=1.0) for m in measured]
+    heard = []
+    for piece in pieces:
+        (text,) = recogniser.transcribe([piece.read(LISTENING.sample_rate_hz, root)])
+        heard.append(text)
+    parts = part_words(normalise(u.text).split(), [text.split() for text in heard])
+    words = [" ".join(part) for part in parts]
+    errors = [Levenshtein.normalized_distance(a, b) for a, b in zip(words, heard, strict=True)]
+    return [
+        replace(m, words=part, word_error=error)
+        for m, part, error in zip(measured, words, errors, strict=True)
+    ]
 
 
 def to_row(found: list[Measured] | Undecodable) -> Row:
@@ -106,6 +135,8 @@ def to_row(found: list[Measured] | Undecodable) -> Row:
                 "clipped_share": m.clipped_share,
                 "fingerprint": m.fingerprint.hex(),
                 "span": None if m.span is None else [m.span.start_s, m.span.duration_s],
+                "words": m.words,
+                "word_error": m.word_error,
             }
             for m in found
         ]

@@ -69,7 +69,8 @@ def _piece(cut: Any, m: Measured) -> Any:
     if m.id == cut.id or m.span is None:
         return cut
     (supervision,) = cut.supervisions
-    words = replace(supervision, id=m.id, start=0.0, duration=m.span.duration_s)
+    text = supervision.text if m.words is None else m.words
+    words = replace(supervision, id=m.id, start=0.0, duration=m.span.duration_s, text=text)
     return MonoCut(
         m.id,
         m.span.start_s,

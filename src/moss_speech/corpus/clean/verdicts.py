@@ -57,6 +57,9 @@ def check_item(u: Utterance, m: Measured | Undecodable | None, p: Clean) -> Reje
         return _no_speech(u, 0.0, p)
     if isinstance(m, Undecodable):
         return Reject(u.id, "decode", m.reason, "readable audio of the declared length")
+    if m.word_error > p.max_recogniser_error:
+        value = f"letter error {m.word_error:.2f}"
+        return Reject(u.id, "alignment", value, f"<= {p.max_recogniser_error:g}")
     if has_given_words(u) and not normalise(u.text):
         return Reject(u.id, "text", "no words", "at least one word")
     if m.speech_s < p.min_speech_s and m.loudness_lufs >= p.loudness_lufs[0]:
