@@ -5,6 +5,7 @@ import itertools
 from pathlib import Path
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
@@ -17,12 +18,14 @@ from moss_speech.corpus.clean.listen import Heard
 from moss_speech.corpus.clean.measure import Measured
 from moss_speech.corpus.clean.parting import part_words
 from moss_speech.corpus.clean.pieces import pieces
+from moss_speech.corpus.clean.run import clean_corpus
 from moss_speech.corpus.clean.verdicts import check_declared, check_heard, check_item
 from moss_speech.corpus.clean.words import Words
 from moss_speech.corpus.items import Dialogue, Turn, Utterance
 from moss_speech.params.base import load_section
 from moss_speech.params.clean import Clean
 from moss_speech.speech.vad import WINDOW_S
+from tests.bad_input.corpora import SmallCorpus
 
 P = load_section(Path(__file__).parents[2] / "presets" / "demo.yaml", "clean", Clean)
 STRICT = P.model_copy(update={"personal_data": "reject", "max_same_text": 2})
@@ -207,6 +210,25 @@ def test_speech_without_words_may_lack_them():
     unsupervised = item(text="", tags={"transcript": "none"})
     assert check_item(unsupervised, Measured("a", 2.0, 1.5, -23.0, 0.0, bytes(64)), P) is None
     assert check_heard(unsupervised, Heard(None, None, 3.0), P) is None
+
+
+@pytest.mark.parametrize("with_dialogue", [False, True])
+def test_a_corpus_of_which_nothing_is_kept_fails_by_share_not_by_accident(tmp_path, with_dialogue):
+    corpus = SmallCorpus(tmp_path)
+    corpus.declare("a", "nowhere.wav", seconds=-1.0)
+    if with_dialogue:
+        corpus.dialogues.append(turns("", "x").to_json())
+    (tmp_path / "out").mkdir()
+    with pytest.raises(ValueError, match=r"100.0% of 1 items are rejected, .* first a: duration"):
+        clean_corpus(corpus.write(), tmp_path, P, 1, tmp_path / "out", tmp_path / "blocks")
+
+
+def test_a_corpus_of_typed_dialogues_alone_is_cleaned(tmp_path):
+    corpus = SmallCorpus(tmp_path)
+    corpus.dialogues.append(clean_dialogues([turns("hello", "hi")], {}, P)[0][0].to_json())
+    (tmp_path / "out").mkdir()
+    summary = clean_corpus(corpus.write(), tmp_path, P, 1, tmp_path / "out", tmp_path / "blocks")
+    assert summary["items"] == 0 and summary["dialogues"] == {"kept": 1, "rejected": {}}
 
 
 def turns(*texts: str) -> Dialogue:

@@ -5,8 +5,6 @@ those that share a part are compared; nothing is missed.
 Shapes: N fingerprints, Y bytes of one, B bits of one, K pairs.
 """
 
-from itertools import pairwise
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -51,7 +49,8 @@ def duplicates(
     Only those of a group are compared. Of equal distances the earlier counts.
     """
     marked = np.concatenate([prints_NY, groups_N[:, None].view(np.uint8)], axis=1)
-    _, firsts_K, same_N = np.unique(marked, axis=0, return_index=True, return_inverse=True)
+    whole = marked.view(np.dtype((np.void, marked.shape[1])))[:, 0]
+    _, firsts_K, same_N = np.unique(whole, return_index=True, return_inverse=True)
     first_of_N, firsts_K = firsts_K[same_N], np.sort(firsts_K)
     doubles = _near(prints_NY[firsts_K], below, groups_N[firsts_K], firsts_K)
     for later in np.flatnonzero(first_of_N != np.arange(len(prints_NY))) if below else []:
@@ -102,12 +101,14 @@ def _keys(prints_NY: NDArray[np.uint8], bits: NDArray[np.int64]) -> NDArray[np.v
     return packed.view(np.dtype((np.void, packed.shape[1])))[:, 0]
 
 
-def _equal_runs(keys: NDArray[np.void]) -> tuple[NDArray[np.int64], list[tuple[int, int]]]:
+def _equal_runs(keys: NDArray[np.void]) -> tuple[NDArray[np.int64], list[list[int]]]:
     """The order that sorts keys, and the runs of equal ones in it that hold two or more."""
     order = np.argsort(keys, kind="stable")
-    changes = np.flatnonzero(keys[order][1:] != keys[order][:-1]) + 1
-    borders = [0, *changes.tolist(), len(keys)]
-    return order, [(a, b) for a, b in pairwise(borders) if b - a > 1]
+    in_order = keys[order]
+    changes = np.flatnonzero(in_order[1:] != in_order[:-1]) + 1
+    borders = np.concatenate([[0], changes, [len(keys)]])
+    several = np.flatnonzero(np.diff(borders) > 1)
+    return order, np.stack([borders[several], borders[several + 1]], axis=1).tolist()
 
 
 def _compare(

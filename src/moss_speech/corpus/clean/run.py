@@ -4,11 +4,13 @@ Each pass is a stream over the corpus. What is held of an item between passes is
 few numbers, and the texts that are held out.
 """
 
+from array import array
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from moss_speech.corpus.clean.blocks import over_utterances, rows_of
 from moss_speech.corpus.clean.dialogues import clean_dialogues, spoken_ids
@@ -40,8 +42,8 @@ class Cleaning:
         self.rejects: list[Reject] = []
         self._kept = bytearray()
         self._must_hear = bytearray()
-        self._speakers: list[int] = []
-        self._texts: list[int] = []
+        self._speakers = array("q")
+        self._texts = array("q")
         self._prints = bytearray()
         self._measured: list[Path] = []
         self._chosen: set[int] = set()
@@ -101,12 +103,11 @@ class Cleaning:
             if reject is not None:
                 self._reject(u, reject)
 
-    def _doubles(self, groups: list[int]) -> dict[int, tuple[int, float]]:
+    def _doubles(self, groups_N: NDArray[np.int64]) -> dict[int, tuple[int, float]]:
         """Of each kept candidate that sounds like an earlier one of its group: which, how close."""
         places = np.flatnonzero(np.frombuffer(self._kept, bool))
         prints_NY = np.frombuffer(self._prints, np.uint8).reshape(-1, len(_NO_PRINT))[places]
-        groups_N = np.array(groups, np.int64)[places]
-        found = duplicates(prints_NY, self.p.duplicate_distance, groups_N)
+        found = duplicates(prints_NY, self.p.duplicate_distance, groups_N[places])
         return {int(places[n]): (int(places[of]), apart) for n, (of, apart) in found.items()}
 
     def _drop_doubles(self, doubles: dict[int, tuple[int, float]]) -> None:
@@ -124,13 +125,13 @@ class Cleaning:
 
     def drop_equal_duplicates(self) -> None:
         """Of equal sounds with equal words the first stays; other words make both doubtful."""
-        self._drop_doubles(self._doubles(self._texts))
-        for later, (earlier, _) in self._doubles([0] * len(self._texts)).items():
+        self._drop_doubles(self._doubles(np.array(self._texts)))
+        for later, (earlier, _) in self._doubles(np.zeros(len(self._texts), np.int64)).items():
             self._must_hear[later] = self._must_hear[earlier] = True
 
     def drop_duplicates(self) -> None:
         """Of equal sounds whose words were believed the first stays."""
-        self._drop_doubles(self._doubles([0] * len(self._texts)))
+        self._drop_doubles(self._doubles(np.zeros(len(self._texts), np.int64)))
 
     def listen(self, seed: int) -> None:
         """Hear the sample, every doubtful item and every one without a transcript."""
