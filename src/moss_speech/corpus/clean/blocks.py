@@ -6,6 +6,7 @@ time of their audio files, which may lie outside the folders that DVC watches.
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -61,7 +62,9 @@ def _blocks(
 
 
 def _write(block: _Block, work: Work, root: Path, p: Clean) -> int:
-    write_jsonl(block.file, work.function(block.utterances, root, p))
+    own = block.file.with_suffix(f".{os.getpid()}")  # processes of a killed run may still write
+    write_jsonl(own, work.function(block.utterances, root, p))
+    own.replace(block.file)
     return len(block.utterances)
 
 
