@@ -44,7 +44,9 @@ def test_pieces_alternate_and_are_the_whole_clip(clip: Spoken, p: Pieces, seed: 
         else:
             start = words[0].start_code if first else 0
             after = clip.words[last:]
-            assert piece == list(range(start, after[0].start_code if after else len(clip.codes)))
+            assert piece.tolist() == list(
+                range(start, after[0].start_code if after else len(clip.codes))
+            )
 
 
 @settings(max_examples=200, deadline=None)

@@ -3,6 +3,7 @@
 Names and meaning: docs/reference/format.md section 1.
 """
 
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -73,7 +74,7 @@ class LMConfig(Params):
         self.ids.check(self.vocab_size, self.audio_vocab_size)
         return self
 
-    @property
+    @cached_property
     def ids(self) -> SpecialIds:
         """The special ids by role."""
         return SpecialIds(**{role: getattr(self, key) for role, key in _ID_KEYS.items()})

@@ -16,6 +16,7 @@ from moss_speech.lm.tokenizer import TextTokenizer
 
 Rows = NDArray[np.int64]
 """Grid rows or targets, [T, 2]."""
+Codes = Sequence[int] | NDArray[np.int64]
 Role = Literal["system", "user", "assistant"]
 Output = Literal["text", "audio"]
 
@@ -44,7 +45,7 @@ class Turn:
 
     role: Role
     text: str | None = None
-    codes: Sequence[int] | None = None
+    codes: Codes | None = None
 
     def __post_init__(self) -> None:
         if (self.text is None) == (self.codes is None):
@@ -71,15 +72,19 @@ class GridWriter:
 
     def text(self, ids: Sequence[int]) -> Rows:
         """One row a token: (token, audio pad)."""
-        return np.array([(token, self._ids.audio_pad) for token in ids], np.int64).reshape(-1, 2)
+        rows_TC = np.full((len(ids), 2), self._ids.audio_pad, np.int64)
+        rows_TC[:, 0] = ids
+        return rows_TC
 
-    def codes(self, codes: Sequence[int]) -> Rows:
+    def codes(self, codes: Codes) -> Rows:
         """One row a code, then the end of speech: (modality pad, code)."""
-        values = np.asarray([*codes, self._ids.eosp], np.int64)
+        values = np.append(np.asarray(codes, np.int64), self._ids.eosp)
         if values.min() < 0 or values[:-1].max(initial=0) >= self._n_codes:
             bad = next(c for c in values if not 0 <= c < self._n_codes)
             raise ValueError(f"code {bad} is outside the codebook 0..{self._n_codes - 1}")
-        return np.stack((np.full_like(values, self._ids.modality_pad), values), axis=1)
+        rows_TC = np.full((len(values), 2), self._ids.modality_pad, np.int64)
+        rows_TC[:, 1] = values
+        return rows_TC
 
     def words(self, text: str) -> Rows:
         """Rows of plain text."""
@@ -92,7 +97,8 @@ class GridWriter:
 
     def content(self, turn: Turn) -> Rows:
         """Rows of what is said, up to the end of the turn."""
-        said = self.words(turn.text) if turn.text is not None else self.codes(turn.codes or ())
+        codes = () if turn.codes is None else turn.codes
+        said = self.words(turn.text) if turn.text is not None else self.codes(codes)
         return np.concatenate((said, self.text([self._ids.im_end])))
 
     @property
@@ -106,7 +112,7 @@ class GridWriter:
             (self.header(turn.role, modality(turn)), self.content(turn), self.newline)
         )
 
-    def spoken(self, codes: Sequence[int]) -> Rows:
+    def spoken(self, codes: Codes) -> Rows:
         """Rows of speech that goes on: those of `codes` without the end of speech."""
         return self.codes(codes)[:-1]
 
@@ -157,7 +163,7 @@ def training_sequence(
 
 
 def interleaved_sequence(
-    spans: Sequence[str | Sequence[int]], tokenizer: TextTokenizer, config: LMConfig
+    spans: Sequence[str | Codes], tokenizer: TextTokenizer, config: LMConfig
 ) -> GridSequence:
     """Rows and targets of speech that alternates with text, all of it to be learnt.
 
@@ -180,12 +186,12 @@ def aligned(
     The last row has no successor and is dropped.
     """
     rows_TC = np.concatenate([rows for rows, _ in pieces])
-    learnt_T = np.concatenate([np.full(len(rows), learnt) for rows, learnt in pieces])[1:]
-    following_TC = rows_TC[1:]
-    is_speech_T = following_TC[:, 0] == config.ids.modality_pad
-    text_T = np.where(learnt_T & ~is_speech_T, following_TC[:, 0], IGNORE)
-    audio_T = np.where(learnt_T & is_speech_T, following_TC[:, 1], IGNORE)
-    return GridSequence(rows_TC[:-1], np.stack((text_T, audio_T), axis=1), n_prefix)
+    learnt_T = np.repeat([learnt for _, learnt in pieces], [len(rows) for rows, _ in pieces])[1:]
+    is_speech_T = rows_TC[1:, 0] == config.ids.modality_pad
+    targets_TC = rows_TC[1:].copy()
+    targets_TC[~learnt_T | is_speech_T, 0] = IGNORE
+    targets_TC[~learnt_T | ~is_speech_T, 1] = IGNORE
+    return GridSequence(rows_TC[:-1], targets_TC, n_prefix)
 
 
 def reply_text(rows_TC: Rows, tokenizer: TextTokenizer, config: LMConfig) -> str:

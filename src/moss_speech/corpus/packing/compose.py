@@ -6,6 +6,7 @@ from typing import Literal, NamedTuple, get_args
 import numpy as np
 
 from moss_speech.corpus.packing.material import (
+    Codes,
     Conversation,
     Material,
     Origin,
@@ -71,7 +72,7 @@ class Composer:
         self._readings = Pool(material.readings, p)
         self._read_aloud = Pool([r for r in material.readings if r.is_spoken], p)
         shares = np.array([getattr(p.mixture, kind) for kind in KINDS])
-        self._shares = shares / shares.sum()
+        self._ends = np.cumsum(shares) / np.cumsum(shares)[-1]
         self._check()
 
     def _check(self) -> None:
@@ -88,17 +89,17 @@ class Composer:
             "passage": self._read_aloud,
             "text": self._readings,
         }
-        for kind, share in zip(KINDS, self._shares, strict=True):
+        for kind in KINDS:
+            share = getattr(self._p.mixture, kind)
             if share > 0 and not len(pools[kind]):
-                raise ValueError(
-                    f"mixture.{kind} is {getattr(self._p.mixture, kind)}, must be 0: "
-                    "the corpus has nothing for it"
-                )
+                allowed = "must be 0: the corpus has nothing for it"
+                raise ValueError(f"mixture.{kind} is {share}, {allowed}")
 
     def __iter__(self) -> Iterator[Drawn]:
         """Yield sequences without end."""
         while True:
-            kind = KINDS[self._random.choice(len(KINDS), p=self._shares)]
+            place = np.searchsorted(self._ends, self._random.random(), side="right")
+            kind = KINDS[int(place)]
             sequence, sources, heard = self._draw(kind)
             yield Drawn(
                 kind,
@@ -126,7 +127,7 @@ class Composer:
                 return self._row(interleave(one, self._p.pieces, self._random)), [one], [one]
             case "speech":
                 one = self._clips.pick(self._random)
-                return self._row([one.codes.tolist()]), [one], [one]
+                return self._row([one.codes]), [one], [one]
             case "passage":
                 reading = self._read_aloud.pick(self._random)
                 return self._row(reading.runs()), [reading], reading.spoken
@@ -137,10 +138,10 @@ class Composer:
                 turns, told, heard = self._teller.tell(kind, self._random)
                 return training_sequence(turns, self._tokenizer, self._config), told, heard
 
-    def _row(self, pieces: Sequence[str | list[int]]) -> GridSequence:
+    def _row(self, pieces: Sequence[str | Codes]) -> GridSequence:
         return interleaved_sequence(pieces, self._tokenizer, self._config)
 
-    def _repeat(self, asked: Turn, answer: str | list[int]) -> GridSequence:
+    def _repeat(self, asked: Turn, answer: str | Codes) -> GridSequence:
         if isinstance(answer, str):
             turns = [Turn("system", REPEAT["text"]), asked, Turn("assistant", answer)]
         else:

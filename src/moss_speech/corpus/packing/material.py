@@ -115,12 +115,12 @@ class Reading:
         """Whether any sentence is."""
         return bool(self.spoken)
 
-    def runs(self) -> list[str | list[int]]:
+    def runs(self) -> list[str | Codes]:
         """Typed and spoken in turn: sentences that follow each other typed are one piece."""
-        runs: list[str | list[int]] = []
+        runs: list[str | Codes] = []
         for piece in self.pieces:
             if isinstance(piece, Spoken):
-                runs.append(piece.codes.tolist())
+                runs.append(piece.codes)
                 continue
             typed = f" {piece}" if runs else piece
             if runs and isinstance(before := runs[-1], str):

@@ -6,7 +6,7 @@ from itertools import pairwise
 import numpy as np
 
 from moss_speech.audio import LISTENING
-from moss_speech.corpus.packing.material import Spoken
+from moss_speech.corpus.packing.material import Codes, Spoken
 from moss_speech.params.lm import Pieces
 
 
@@ -39,7 +39,8 @@ def _places(spoken: Spoken, p: Pieces) -> list[float]:
     if p.unit == "words":
         return [float(n) for n in range(len(spoken.words) + 1)]
     starts = [0, *(w.start_code for w in spoken.words[1:]), len(spoken.codes)]
-    return [start / LISTENING.codes_per_s for start in starts]
+    code_s = 1 / LISTENING.codes_per_s
+    return [start * code_s for start in starts]
 
 
 def _nearest(places: list[float], wanted: float, first: int, last: int) -> int:
@@ -49,9 +50,9 @@ def _nearest(places: list[float], wanted: float, first: int, last: int) -> int:
     return before if wanted - places[before] <= places[after] - wanted else after
 
 
-def interleave(spoken: Spoken, p: Pieces, random: np.random.Generator) -> list[str | list[int]]:
+def interleave(spoken: Spoken, p: Pieces, random: np.random.Generator) -> list[str | Codes]:
     """Pieces of an utterance, typed and spoken in turn; together they are all of it."""
-    pieces: list[str | list[int]] = []
+    pieces: list[str | Codes] = []
     typed, borders = bool(random.integers(2)), cut(spoken, p, random)
     for first, last in pairwise(borders):
         words = spoken.words[first:last]
@@ -60,6 +61,6 @@ def interleave(spoken: Spoken, p: Pieces, random: np.random.Generator) -> list[s
         if typed or end <= start:
             pieces.append(" " * bool(first) + " ".join(w.word for w in words))
         else:
-            pieces.append(spoken.codes[start:end].tolist())
+            pieces.append(spoken.codes[start:end])
         typed = not typed
     return pieces

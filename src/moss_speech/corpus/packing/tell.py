@@ -98,27 +98,26 @@ class Teller:
             turns += [asked, said]
         return turns, heard
 
-    def said_codes(self, said: Spoken, random: np.random.Generator) -> list[int]:
+    def said_codes(self, said: Spoken, random: np.random.Generator) -> Codes:
         """Codes of a rendition, some with the beginning of another one."""
         codes = said.codes
         if said.is_assistant and random.random() < self._p.splice_share:
             codes = self._splicer.splice(said, random)
-        spoken: list[int] = codes.tolist()
-        return spoken
+        return codes
 
-    def _asked_codes(self, asked: Spoken, random: np.random.Generator) -> list[int]:
+    def _asked_codes(self, asked: Spoken, random: np.random.Generator) -> Codes:
         """Codes of a question, sometimes with stray words between its own."""
         stray = random.random() < self._p.filler_share
         codes_N = self._fillers.insert(asked, random) if stray else asked.codes
         return self.in_a_tempo(codes_N, random)
 
-    def in_a_tempo(self, codes_N: Codes, random: np.random.Generator) -> list[int]:
+    def in_a_tempo(self, codes_N: Codes, random: np.random.Generator) -> Codes:
         """Codes of what is heard, some dropped and some doubled: other tempi."""
         times = np.ones(len(codes_N), np.int64)
         changed = random.random(len(codes_N)) < self._p.tempo_jitter
         times[changed] = random.choice((0, 2), int(changed.sum()))
-        codes: list[int] = np.repeat(codes_N, times).tolist()
-        return codes or codes_N.tolist()
+        codes = np.repeat(codes_N, times)
+        return codes if len(codes) else codes_N
 
 
 def _pick(renditions: Sequence[Spoken], random: np.random.Generator) -> Spoken:
