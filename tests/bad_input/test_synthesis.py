@@ -155,7 +155,7 @@ REFUSED: list[tuple[str, Make, str]] = [
     ("unknown rewriter", params(rewrite={"kind": "magic"}), "rewrite is .*magic"),
     ("tries without end", params(rewrite={
         "kind": "llm", "url": "http://x", "model": "m", "prompt": "p", "timeout_s": 1.0,
-        "tries": 10**6,
+        "tries": 10**6, "parallel": 1,
     }), r"tries is 1000000: .*less than or equal to 10"),
     ("negative word error", params(max_word_error=-0.1), "greater than or equal to 0"),
 ]  # fmt: skip

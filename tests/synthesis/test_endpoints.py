@@ -134,10 +134,10 @@ def test_endless_answer_is_cut_off(root: Path, monkeypatch: pytest.MonkeyPatch) 
         ask(server.url, {}, 5, 2)
 
 
-def by_model(url: str) -> Any:
+def by_model(url: str, parallel: int = 1) -> Any:
     rewrite = {
         **{"kind": "llm", "url": url, "model": "any", "prompt": "Make it speakable."},
-        **{"timeout_s": 5.0, "tries": 2},
+        **{"timeout_s": 5.0, "tries": 2, "parallel": parallel},
     }
     return instructions(rewrite=rewrite)
 
@@ -165,6 +165,29 @@ def test_language_model_rewrites_every_turn_once_and_the_rules_follow(root: Path
     assert isinstance(told, Planned) and isinstance(dropped, Dropped)
     assert [t.text for t in told.dialogue.turns] == ["what color is grass", "three"]
     assert (dropped.item, dropped.reason) == ("rows.jsonl line 2", "language model")
+
+
+def test_dialogues_rewritten_at_a_time_are_those_of_one_after_the_other(root: Path) -> None:
+    rows = [{"instruction": f"is it number {n}", "output": "yes it is"} for n in range(1, 60)]
+    write_jsonl(root / "rows.jsonl", rows)
+    running, most = 0, 0
+    lock = threading.Lock()
+
+    def answer(n: int, body: Any) -> Reply:
+        nonlocal running, most
+        with lock:
+            running, most = running + 1, max(most, running + 1)
+        time.sleep(0.01)
+        with lock:
+            running -= 1
+        return completion(body["messages"][1]["content"].split(": ")[1])
+
+    with serving(answer) as server:
+        at_once = list(plan(by_model(server.url, parallel=8), 1, root / "a"))
+        assert 1 < most <= 8
+        assert len(server.asked) == 60  # the one answer that all share is asked for once
+        one_by_one = list(plan(by_model(server.url), 1, root / "b"))
+    assert at_once == one_by_one and len(at_once) == 59
 
 
 def test_turn_that_the_model_refuses_is_dropped_alone(root: Path) -> None:

@@ -34,6 +34,8 @@ class LanguageModel(Params):
     """System text; an answer of the single word DROP leaves the dialogue out."""
     timeout_s: float = Field(gt=0, le=600)
     tries: int = Field(ge=1, le=10)
+    parallel: int = Field(ge=1, le=256)
+    """Dialogues that are rewritten at a time; the result does not depend on it."""
 
 
 class Synthesised(Params):

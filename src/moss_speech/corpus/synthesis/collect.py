@@ -81,7 +81,7 @@ def plan(p: Texts | Instructions, seed: int, kept_in: Path) -> Iterator[Planned 
     rows = islice(read_rows(root / p.path, root), p.max_items)
     if isinstance(p, Instructions):
         conversations = converse.Conversations(p, rewriter_of(p, kept_in / "rewritten"), seed)
-        yield from (row if isinstance(row, Dropped) else conversations.plan(row) for row in rows)
+        yield from conversations.plan(rows)
         return
     for row in rows:
         yield from _read_aloud(row, p, seed)

@@ -1,18 +1,23 @@
 """Instruction rows as spoken dialogues: every turn speakable, users in many voices, one answers."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import islice
 from typing import Literal
 
 from moss_speech.corpus.items import Dialogue, Turn
 from moss_speech.corpus.sources.lines import Line
-from moss_speech.corpus.synthesis.instructions import Exchanges, exchanges_of
+from moss_speech.corpus.synthesis.instructions import exchanges_of
 from moss_speech.corpus.synthesis.lines import line, one_of, random_of
 from moss_speech.corpus.synthesis.rewriting import Rewriter
 from moss_speech.corpus.synthesis.rows import Dropped, Row
 from moss_speech.corpus.synthesis.unspeakable import UnspeakableError
-from moss_speech.params.synthesis import Instructions
+from moss_speech.params.synthesis import Instructions, LanguageModel
 from moss_speech.speech.text import normalise
+
+Said = tuple[Literal["user", "assistant"], str]
+_ROWS_A_THREAD = 16
 
 
 @dataclass(frozen=True)
@@ -30,26 +35,41 @@ class Conversations:
         self._p, self._rewriter, self._seed = p, rewriter, seed
         self._known: dict[tuple[str, ...], str] = {}
 
-    def plan(self, row: Row) -> Planned | Dropped:
-        """The dialogue of a row, or why there is none."""
+    def plan(self, rows: Iterable[Row | Dropped]) -> Iterator[Planned | Dropped]:
+        """The dialogue of each row, or why there is none; several rows are rewritten at a time."""
+        parallel = self._p.rewrite.parallel if isinstance(self._p.rewrite, LanguageModel) else 1
+        left = iter(rows)
+        with ThreadPoolExecutor(parallel) as pool:
+            while some := list(islice(left, _ROWS_A_THREAD * parallel)):
+                yield from map(self._dialogue, some, pool.map(self._said, some))
+
+    def _said(self, row: Row | Dropped) -> list[Said] | Dropped:
+        """What is said in a row, turn by turn."""
+        if isinstance(row, Dropped):
+            return row
         exchanges = exchanges_of(row)
         if isinstance(exchanges, Dropped):
             return exchanges
+        said: list[Said] = []
         try:
-            said = list(self._said(exchanges[: self._p.max_exchanges]))
+            for question, answer in exchanges[: self._p.max_exchanges]:
+                said.append(("user", self._rewriter.rewrite("user", question)))
+                said.append(("assistant", self._rewriter.rewrite("assistant", answer)))
         except UnspeakableError as error:
             return Dropped(row.where, error.reason, error.value, error.allowed)
+        return said
+
+    def _dialogue(self, row: Row | Dropped, said: list[Said] | Dropped) -> Planned | Dropped:
+        if isinstance(row, Dropped):
+            return row
+        if isinstance(said, Dropped):
+            return said
         words = tuple(normalise(text) for _, text in said)
         if (first := self._known.setdefault(words, row.where)) != row.where:
             return Dropped(row.where, "duplicate", first, "words of its own")
         return self._planned(f"{self._p.name}-{row.number:07d}", said)
 
-    def _said(self, exchanges: Exchanges) -> Iterator[tuple[Literal["user", "assistant"], str]]:
-        for question, answer in exchanges:
-            yield "user", self._rewriter.rewrite("user", question)
-            yield "assistant", self._rewriter.rewrite("assistant", answer)
-
-    def _planned(self, id_: str, said: list[tuple[Literal["user", "assistant"], str]]) -> Planned:
+    def _planned(self, id_: str, said: Sequence[Said]) -> Planned:
         random = random_of(self._seed, id_)
         user, assistant = one_of(self._p.voices, random), one_of([self._p.assistant], random)
         lines = [

@@ -2,7 +2,9 @@
 
 import hashlib
 import json
+from collections import defaultdict
 from pathlib import Path
+from threading import Lock
 from typing import Protocol
 
 from moss_speech.corpus.synthesis.speakable import shortened, speakable
@@ -42,10 +44,14 @@ class RuleRewriter:
 
 
 class ModelRewriter:
-    """A language model by its address, then the rules; what it answered is kept."""
+    """A language model by its address, then the rules; what it answered is kept.
+
+    Threads may share it: the same turn is asked for once.
+    """
 
     def __init__(self, p: Instructions, model: LanguageModel, kept: Path) -> None:
         self._rules, self._model, self._kept = RuleRewriter(p), model, kept
+        self._locks: defaultdict[str, Lock] = defaultdict(Lock)
 
     def rewrite(self, role: str, text: str) -> str:
         """The turn as speech; `EndpointError` if the model cannot be asked."""
@@ -59,8 +65,9 @@ class ModelRewriter:
         }
         digest = hashlib.sha256(json.dumps([self._model.url, body]).encode()).hexdigest()
         path = self._kept / digest[:2] / f"{digest}.json"
-        if not path.is_file():
-            write_json(path, self._ask(body))
+        with self._locks[digest[:2]]:
+            if not path.is_file():
+                write_json(path, self._ask(body))
         answer: str = read_json(path)
         if answer.strip() == DROP:
             raise UnspeakableError("language model", DROP, "a text")
