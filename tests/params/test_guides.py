@@ -33,3 +33,13 @@ def test_values_of_the_fine_tuning_guide_fit_the_presets(preset: str, block: str
     validate_section(values, Pipeline, "guide: ")
     assert yaml.safe_dump(values) != before
     assert len(BLOCKS) == 3
+
+
+def test_sources_that_the_reference_shows_are_valid() -> None:
+    text = (ROOT / "docs" / "reference" / "data-types.md").read_text()
+    (block,) = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+    shown = yaml.safe_load(block)["synthesised"]
+    values = read_yaml(ROOT / "presets" / "demo.yaml")
+    values["corpus"]["synthesised"] = shown
+    read = validate_section(values, Pipeline, "shown: ").corpus.synthesised
+    assert [source.kind for source in read] == ["instructions", "texts"]
