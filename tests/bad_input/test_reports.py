@@ -79,6 +79,8 @@ def cut_off(name: str) -> Make:
     return lambda folder: os.truncate(folder / name, 200)
 
 
+LONG = {"id": "a", "reason": "text", "value": "so " * 400_000, "allowed": "less", "flaw": None}
+MANY = [LONG | {"id": str(n), "value": "so"} for n in range(10_000)]
 FIGURE = {"value": 0.5, "ci95": [0.4, 0.6], "n": 2}
 KINDS: list[tuple[str, Make, str]] = [
     ("no report", gone("report.json"), "holds no evaluation: report.json is missing"),
@@ -140,6 +142,12 @@ SHOWN_KINDS: list[tuple[str, Make, str]] = [
     ("question of a megabyte", item("question", "word " * 200_000), "word word"),
     ("question of markup", item("question", "<script>alert(1)</script>"), "&lt;script&gt;"),
     ("half a character", item("question", "a \ud800 b"), "a ? b"),
+    ("reject of a megabyte", report("corpus", "rejects", "rows", to=[LONG]), "so so"),
+    (
+        "ten thousand rejects",
+        report("corpus", "rejects", "rows", to=MANY),
+        "9799 more in rejects.jsonl",
+    ),
     ("no items at all", content("items.jsonl", b""), 'id="scores"'),
     ("older report without codec", report("codec", to=...), 'id="scores"'),
     ("unknown figure", report("accuracy", "s2s_new", to=FIGURE), "s2s_new"),

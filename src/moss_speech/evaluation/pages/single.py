@@ -15,6 +15,8 @@ from moss_speech.params.evaluate import PageParams
 
 MAX_ROWS = 200
 """Rows of a table that a page holds."""
+_MAX_WORDS = 300
+"""Characters of a cell of the reject table."""
 _HEARING = {
     "voice": "unseen voices",
     "wording": "unseen wordings",
@@ -131,7 +133,7 @@ def _tokenizer(hearing: Mapping[str, Any]) -> dict[str, Any]:
 
 def _corpus(corpus: Mapping[str, Any]) -> dict[str, Any]:
     rejects = corpus["rejects"]
-    flaws = [r | {"flaw": r.get("flaw")} for r in rejects["rows"]]
+    flaws = [_reject(r) for r in rejects["rows"]]
     shown = {r["flaw"] or r["reason"]: r for r in reversed(flaws)}
     more = [r for r in flaws if r not in shown.values()]
     return {
@@ -144,6 +146,11 @@ def _corpus(corpus: Mapping[str, Any]) -> dict[str, Any]:
         "n_deliberate": rejects["deliberate"],
         "n_deliberate_caught": rejects["deliberate_caught"],
     }
+
+
+def _reject(row: Mapping[str, Any]) -> dict[str, Any]:
+    found = {key: row[key][:_MAX_WORDS] for key in ("id", "reason", "value", "allowed")}
+    return found | {"flaw": row.get("flaw")}
 
 
 def _about(subject: Subject) -> dict[str, Any]:
