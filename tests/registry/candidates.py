@@ -39,7 +39,7 @@ GATES = Gates(
     no_worse=NoWorse(figures=["s2s"], margin=0.1, confidence=0.95, resamples=100),
     undeclared_sources="refused",
     unlicensed_weights="refused",
-    answers_within_s=60,
+    answers_within_s=600,
 )
 TRIED = Trial(GateResult("bundle", True, "the bundle opens and answers", {}), {})
 DATA = "d" * 64

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from dataclasses import dataclass
-from graphlib import TopologicalSorter
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +61,10 @@ def read_lock(text: str, where: str) -> list[LockedStage]:
         stage.name: {makers[path] for path in stage.deps if path in makers}
         for stage in found.values()
     }
-    return [found[name] for name in TopologicalSorter(parents).static_order()]
+    try:
+        return [found[name] for name in TopologicalSorter(parents).static_order()]
+    except CycleError as error:
+        raise ValueError(f"{where} has stages that need each other: {error.args[1]}") from None
 
 
 def _stage(name: str, entry: dict[str, Any]) -> LockedStage:
