@@ -18,6 +18,7 @@ COPY .dvc/config .dvc/config
 COPY .dvcignore dvc.yaml params.yaml prefect.yaml withdrawn.jsonl ./
 COPY flows flows
 COPY presets presets
+COPY canary canary
 COPY services services
 RUN dvc config --local core.no_scm true \
     && useradd --uid 1000 --create-home moss \
