@@ -83,8 +83,8 @@ def test_migration_to_lineage_and_back_keeps_what_was_there(catalogue_url: str) 
         record_consent(session, "given", ANNA, "signed", "me")
         open_deployment(session, "1", "b" * 64, "host", now())
     for step, to, there in (
-        (command.downgrade, "0002", False),
-        (command.upgrade, "0003g", True),
+        (command.downgrade, "0003", False),
+        (command.upgrade, "0004", True),
     ):
         with engine.begin() as connection:
             config.attributes["connection"] = connection

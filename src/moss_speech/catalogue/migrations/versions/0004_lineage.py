@@ -5,8 +5,8 @@ from alembic import op
 
 from moss_speech.catalogue import tables
 
-revision = "0003g"
-down_revision = "0003f"
+revision = "0004"
+down_revision = "0003"
 branch_labels = None
 depends_on = None
 

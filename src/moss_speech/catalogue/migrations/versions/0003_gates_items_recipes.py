@@ -5,7 +5,7 @@ from alembic import op
 
 from moss_speech.catalogue import tables
 
-revision = "0003f"
+revision = "0003"
 down_revision = "0002"
 branch_labels = None
 depends_on = None
