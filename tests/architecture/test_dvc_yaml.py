@@ -26,6 +26,9 @@ FLOOR = (
 )
 """Not dependencies: plumbing that decides no number, and params, whose numbers DVC compares."""
 
+BROKERS = (["registry"], ["catalogue"])
+"""They bring what others made, and judge it with code of every kind."""
+
 
 @pytest.fixture(scope="module")
 def imports() -> grimp.ImportGraph:
@@ -38,8 +41,12 @@ def module_file(module: str) -> Path:
 
 
 def imported_code(graph: grimp.ImportGraph, stage: str) -> set[Path]:
-    """Files that a stage's module reaches by imports, its package's plumbing left out."""
-    reached = graph.find_upstream_modules(f"moss_speech.stages.{stage}")
+    """Files that a stage's module reaches by imports, without plumbing and what only that needs."""
+    reached, todo = set[str](), [f"moss_speech.stages.{stage}"]
+    while todo:
+        found = graph.find_modules_directly_imported_by(todo.pop()) - reached
+        reached |= found
+        todo += [m for m in found if m.split(".")[1:2] not in BROKERS]
     wanted = (m for m in reached if m.count(".") and m.split(".")[1] not in FLOOR)
     files = {module_file(module) for module in wanted}
     return {path for path in files if path.read_text().strip()}
