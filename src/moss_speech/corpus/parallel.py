@@ -1,6 +1,8 @@
 """The same function over many blocks of work, in processes of one thread each."""
 
 import multiprocessing
+import os
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from itertools import islice
@@ -12,7 +14,15 @@ _AHEAD = 3
 """Blocks a process that are drawn before they can begin; the others do not exist yet."""
 
 
+def _end_with_parent() -> None:
+    """A killed parent leaves nobody behind: its workers would wait for work for ever."""
+    if (parent := multiprocessing.parent_process()) is not None:
+        parent.join()
+    os._exit(1)
+
+
 def _one_thread() -> None:
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     import torch
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
