@@ -147,7 +147,7 @@ KINDS: list[tuple[str, Make, str]] = [
     ("file added", promoted(lambda b: (b / "x.pt").write_text("")), "is damaged"),
     ("folder gone", promoted(lambda b: b.rename(b.with_name("x"))), "has no bundle at"),
     ("data that nobody recorded", _without_data, "no data is recorded for it"),
-    ("bundle without a model", _no_model, "the bundle does not answer: .*is missing"),
+    ("bundle without a model", _no_model, "the bundle does not answer: .*codec has no config.json"),
     ("other test data", _other_items, "8 items differ and 0 are the same"),
     ("no items at all", _no_items, "no items are recorded for either"),
     ("unknown version", lambda r: promote(9, "anna", GATES), "no model version 9; .* are none"),
