@@ -10,8 +10,8 @@ from typer.testing import CliRunner
 
 from moss_speech.cli import app
 from moss_speech.corpus.clean.run import clean_corpus
-from moss_speech.evaluation import rejects_page
-from moss_speech.evaluation.rejects_page import render_rejects
+from moss_speech.evaluation.pages import rejects as rejects_page
+from moss_speech.evaluation.pages.rejects import render_rejects
 from moss_speech.params.base import load_section
 from moss_speech.params.clean import Clean
 from tests.bad_input.corpora import SmallCorpus, small_corpus, speech

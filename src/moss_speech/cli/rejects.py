@@ -20,7 +20,7 @@ def data_rejects(
     open_page: Annotated[bool, typer.Option("--open", help="Open the page in a browser")] = False,
 ) -> None:
     """Make a page to listen to what the stage clean rejected, by reason."""
-    from moss_speech.evaluation.rejects_page import render_rejects
+    from moss_speech.evaluation.pages.rejects import render_rejects
     from moss_speech.storage import write_bytes
 
     root = settings().root

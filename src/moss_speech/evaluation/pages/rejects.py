@@ -14,8 +14,8 @@ from lhotse import CutSet
 
 from moss_speech.audio import LISTENING, Span
 from moss_speech.corpus.items import Utterance, utterance_of
-from moss_speech.evaluation.page import template
-from moss_speech.evaluation.sounds import clip, spectrogram
+from moss_speech.evaluation.pages.render import render
+from moss_speech.evaluation.pages.sounds import clip, spectrogram
 from moss_speech.storage import read_json, read_jsonl
 
 CLIP_S = 12.0
@@ -43,11 +43,11 @@ def render_rejects(clean: Path, root: Path, reason: str | None, each: int) -> st
     }
     cuts = _rejected(clean, {row["id"] for some in shown.values() for row in some})
     budget = _Budget(root)
-    return template("rejects.html").render(
-        summary=read_json(clean / "summary.json"),
-        n_rejects=len(rows),
-        sources=_by_source(rows),
-        reasons=[
+    context = {
+        "summary": read_json(clean / "summary.json"),
+        "n_rejects": len(rows),
+        "sources": _by_source(rows),
+        "reasons": [
             {
                 "name": name,
                 "count": reasons[name],
@@ -56,8 +56,9 @@ def render_rejects(clean: Path, root: Path, reason: str | None, each: int) -> st
             }
             for name, some in shown.items()
         ],
-        clip_s=CLIP_S,
-    )
+        "clip_s": CLIP_S,
+    }
+    return render("rejects.html", context)
 
 
 def _spread(rows: Sequence[Row], count: int) -> list[Row]:
