@@ -1,7 +1,5 @@
 """Fine-tuning a folder in the released layout: it answers its training dialogues, by LoRA too."""
 
-import os
-import signal
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +29,8 @@ from moss_speech.storage import tree_digest
 from moss_speech.training.lora import add_lora, merge_lora
 from tests.corpus.test_packing import composition
 from tests.lm.small import SHAPE, random_rows, small_model
-from tests.training.test_lm import PARAMS, KillAt
+from tests.training.killing import KillAt, die
+from tests.training.packs import PARAMS
 
 LORA = {
     "rank": 16,
@@ -225,12 +224,9 @@ def test_wrong_adapter_params_are_named(start, tmp_path, wrong, message):
 
 
 def test_killed_and_resumed_lora_gives_the_bytes_of_an_unbroken_one(start, tmp_path):
-    torch.set_num_threads(1)  # a child of fork may not use this process's thread pool
+    torch.set_num_threads(1)  # as the process that dies
     tune(start, tmp_path / "whole", {**LORA, "dropout": 0.1})
-    if (child := os.fork()) == 0:
-        tune(start, tmp_path / "broken", {**LORA, "dropout": 0.1}, KillAt(7))
-        os._exit(0)
-    assert os.WTERMSIG(os.waitpid(child, 0)[1]) == signal.SIGKILL
+    die(tune, start, tmp_path / "broken", {**LORA, "dropout": 0.1}, KillAt(7))
     assert (tmp_path / "broken" / "run" / "finetune" / "last.ckpt").is_file()
     assert not (tmp_path / "broken" / "lm").exists()
     tune(start, tmp_path / "broken", {**LORA, "dropout": 0.1})

@@ -1,7 +1,5 @@
 """Training the language model: what is frozen, what is run, what survives a kill."""
 
-import os
-import signal
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -20,22 +18,8 @@ from moss_speech.training.lm_batches import take, with_noise
 from moss_speech.training.lm_loss import PackedLoss
 from moss_speech.training.unfreeze import speech_side
 from tests.lm.small import N_CODES, small_model
+from tests.training.killing import KillAt, die
 from tests.training.packs import CONFIG, PARAMS, TOKENIZER, how, packs
-
-
-class KillAt:
-    """A tracker that ends its process at one step, as a power cut would."""
-
-    def __init__(self, step: int) -> None:
-        self._step = step
-
-    def params(self, values: Mapping[str, object]) -> None: ...
-
-    def artifact(self, path: Path, folder: str = "") -> None: ...
-
-    def metrics(self, values: Mapping[str, float], step: int = 0) -> None:
-        if step == self._step:
-            os.kill(os.getpid(), signal.SIGKILL)
 
 
 @pytest.mark.parametrize("average", [0.0, 0.9])
@@ -67,19 +51,17 @@ def test_joint_stage_moves_text_and_speech(tmp_path: Path) -> None:
     assert all(not torch.equal(w, before[n]) for n, w in model.named_parameters())
 
 
-def test_killed_and_resumed_run_gives_the_weights_of_an_unbroken_one(tmp_path: Path) -> None:
-    def train(folder: str, tracker: Tracker | None = None) -> LayerSplitLM:
-        model = small_model()
-        fit_lm(model, packs(), PARAMS, how(tmp_path / folder, tracker))
-        return model
+def _train(folder: Path, tracker: Tracker | None = None) -> LayerSplitLM:
+    model = small_model()
+    fit_lm(model, packs(), PARAMS, how(folder, tracker))
+    return model
 
-    torch.set_num_threads(1)  # a child of fork may not use this process's thread pool
-    if (child := os.fork()) == 0:
-        train("broken", KillAt(7))
-        os._exit(0)
-    assert os.WTERMSIG(os.waitpid(child, 0)[1]) == signal.SIGKILL
+
+def test_killed_and_resumed_run_gives_the_weights_of_an_unbroken_one(tmp_path: Path) -> None:
+    torch.set_num_threads(1)  # as the process that dies
+    die(_train, tmp_path / "broken", KillAt(7))
     assert (tmp_path / "broken" / "lm" / "last.ckpt").is_file()
-    whole, resumed = train("whole"), train("broken")
+    whole, resumed = _train(tmp_path / "whole"), _train(tmp_path / "broken")
     assert all(torch.equal(w, resumed.state_dict()[n]) for n, w in whole.state_dict().items())
 
 

@@ -2,9 +2,7 @@
 
 import json
 import math
-import os
 import re
-import signal
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -22,6 +20,7 @@ from moss_speech.training.lm_batches import PackedBatch, PackedSteps
 from moss_speech.training.lm_loss import PackedLoss
 from moss_speech.training.unfreeze import Group, learning_channels, schedule, speech_side
 from tests.lm.small import small_model
+from tests.training.killing import KillAt, die
 from tests.training.packs import CONFIG, PARAMS, SPOKEN, TYPED, how, packs
 
 PACKED = packs(TYPED, SPOKEN, each=12)
@@ -230,38 +229,26 @@ def test_model_without_a_split_trains_both_channels(tmp_path: Path) -> None:
     assert all(not torch.equal(w, before[n]) for n, w in after.items())
 
 
-class KillAt(SilentTracker):
-    """Ends the process at one step, as a power cut would."""
-
-    def __init__(self, step: int) -> None:
-        self._step = step
-
-    def metrics(self, values: Mapping[str, float], step: int = 0) -> None:
-        if step == self._step:
-            os.kill(os.getpid(), signal.SIGKILL)
+def _train_by(
+    unfreeze: Full | Layerwise, folder: Path, tracker: SilentTracker
+) -> dict[str, Tensor]:
+    p = params(steps=8, packed_rows_per_pass=3, dropout=0.1, checkpoint_steps=2, average_decay=0.5)
+    model = small_model()
+    fit_lm(model, PACKED, p, how(folder, tracker, p), schedule(model, unfreeze))
+    return model.state_dict()
 
 
 @pytest.mark.parametrize("unfreeze", [Full(kind="full"), LAYERWISE], ids=["full", "layerwise"])
 def test_run_stopped_at_any_step_resumes_to_the_bits_of_an_unbroken_one(
     unfreeze: Full | Layerwise, tmp_path: Path
 ) -> None:
-    p = params(steps=8, packed_rows_per_pass=3, dropout=0.1, checkpoint_steps=2, average_decay=0.5)
-
-    def train(folder: Path, tracker: SilentTracker) -> dict[str, Tensor]:
-        model = small_model()
-        fit_lm(model, PACKED, p, how(folder, tracker, p), schedule(model, unfreeze))
-        return model.state_dict()
-
-    torch.set_num_threads(1)  # a child of fork may not use this process's thread pool
-    whole = train(tmp_path / "whole", SilentTracker())
+    torch.set_num_threads(1)  # as the processes that die
+    whole = _train_by(unfreeze, tmp_path / "whole", SilentTracker())
     for step in range(1, 8):
         folder = tmp_path / str(step)
-        if (child := os.fork()) == 0:
-            train(folder, KillAt(step))
-            os._exit(0)
-        assert os.WTERMSIG(os.waitpid(child, 0)[1]) == signal.SIGKILL
+        die(_train_by, unfreeze, folder, KillAt(step))
         assert (folder / "lm" / "last.ckpt").is_file() == (step > 2)
-        resumed = train(folder, SilentTracker())
+        resumed = _train_by(unfreeze, folder, SilentTracker())
         assert all(torch.equal(w, resumed[n]) for n, w in whole.items()), step
 
 

@@ -27,7 +27,8 @@ from moss_speech.training.lm import ShardedLMModule, fit_lm
 from tests.lm.small import small_model
 from tests.training.packs import how
 from moss_speech.training.unfreeze import everything
-from tests.training.test_lm_engine import PACKED, KillAt, each_step_a_layer, params
+from tests.training.killing import KillAt
+from tests.training.test_lm_engine import PACKED, each_step_a_layer, params
 
 def share(module):
     weights = list(module.parameters())
