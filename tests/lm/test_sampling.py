@@ -3,6 +3,8 @@
 With 512 codes, where the released audio pad would end speech, and with the released ids.
 """
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -164,6 +166,14 @@ def test_penalty_counts_prompt_and_generated_rows_of_its_own_channel(config: LMC
 def test_greedy_takes_the_lowest_of_equal_ids() -> None:
     values = torch.tensor([0.0, 5.0, 5.0])
     assert draw(values, GREEDY, (0, 0, 0)) == 1
+
+
+@pytest.mark.parametrize("temperature", [5e-324, 1e-40, 9e-31, 1e-30, 1e-20, 1e-6])
+@pytest.mark.parametrize("size", [1.0, 1e4])
+def test_smallest_temperatures_take_the_most_likely_too(temperature: float, size: float) -> None:
+    values = torch.tensor([-torch.inf, -3.0, 2.0, 1.0]) * size
+    how = replace(GREEDY, temperature=temperature)
+    assert {draw(values, how, (0, n, 0)) for n in range(20)} == {2}
 
 
 def test_top_k_and_top_p_keep_what_they_say() -> None:

@@ -44,6 +44,8 @@ GREEDY = Sampling(temperature=0.0, top_k=0, top_p=1.0, repetition_penalty=1.0)
 """The most likely row each time."""
 PUBLISHED = Sampling(temperature=0.6, top_k=20, top_p=0.95, repetition_penalty=1.1)
 """Defaults of the released demo."""
+_COLDEST = 1e-30
+"""Below, logits over the temperature overflow; long before, only the best is ever drawn."""
 
 
 def penalise(logits_V: Tensor, seen_V: Tensor, penalty: float) -> Tensor:
@@ -69,7 +71,7 @@ def keep_likely(logits_V: Tensor, top_k: int, top_p: float) -> Tensor:
 
 def draw(logits_V: Tensor, how: Sampling, key: tuple[int, int, int]) -> int:
     """One id; of equal bests the lowest if greedy. Equal keys draw equally."""
-    if how.temperature == 0:
+    if how.temperature < _COLDEST:
         return int(logits_V.argmax())
     likely_V = keep_likely(logits_V / how.temperature, how.top_k, how.top_p).softmax(-1).cpu()
     seed = int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0] >> 1)
