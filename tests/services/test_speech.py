@@ -13,6 +13,7 @@ import soundfile
 
 from services.mark import HEADER, sting
 from tests.services.conftest import Server, serving
+from tests.tiny_bundle import MAX_ROWS
 
 pytestmark = pytest.mark.timeout(400)
 RATE_HZ = 24000
@@ -81,7 +82,8 @@ def test_events_carry_the_sound_and_then_the_usage(server: Server) -> None:
     usage = done["usage"]
     assert usage["total_tokens"] == usage["input_tokens"] + usage["output_tokens"]
     n_codes = len(sound) / 2 / CODE_SAMPLES
-    assert usage["output_tokens"] in (n_codes, n_codes + 1)  # with or without end of speech
+    # random weights may end their speech early and go on in text, to the limit of rows
+    assert 0 < n_codes <= usage["output_tokens"] <= MAX_ROWS
 
 
 def test_what_cannot_be_said_is_refused_by_name(server: Server) -> None:
