@@ -6,6 +6,7 @@ PORT ?= 3000
 MLFLOW_PORT ?= 5000
 PREFECT_PORT ?= 4200
 TESTS ?= tests
+JOBS ?= 2
 
 export DO_NOT_TRACK := 1
 export DVC_NO_ANALYTICS := 1
@@ -34,9 +35,9 @@ setup:  ## install everything into .venv; does nothing if nothing changed
 train: setup  ## train, judge and promote a model [PRESET=tiny FROM=stage FORCE=1 NO_PROMOTE=1]
 	@$(BIN)/python -m flows.launch $(TRAIN_ARGS)
 
-test: setup  ## the default tests, with coverage [TESTS=tests/flows]
-	@$(BIN)/pytest -m "not slow" --cov=moss_speech --cov=flows --cov=services \
-		--cov-report=term:skip-covered $(TESTS)
+test: setup  ## the default tests, with coverage, in JOBS (2) processes [TESTS=tests/flows]
+	@$(BIN)/pytest -m "not slow" --numprocesses $(JOBS) --dist loadgroup \
+		--cov=moss_speech --cov=flows --cov=services --cov-report=term:skip-covered $(TESTS)
 
 test-slow: setup  ## the tests that take minutes each
 	@$(BIN)/pytest -m slow $(TESTS)

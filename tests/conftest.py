@@ -15,6 +15,19 @@ hypothesis.settings.register_profile("untimed", deadline=None)
 hypothesis.settings.load_profile("untimed")
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Where processes share the tests, one runs a file, or all that need the same dear fixture."""
+    for item in items:
+        assert isinstance(item, pytest.Function)
+        group = str(item.path)
+        if "tiny_run" in item.fixturenames:
+            group = "tiny_run"
+        elif hasattr(item, "callspec") and "server" in item.callspec.params:
+            group = f"server {item.callspec.params['server']}"
+        item.add_marker(pytest.mark.xdist_group(group))
+
+
 @pytest.fixture
 def project_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """An empty project root that the settings of this process and its children name."""
