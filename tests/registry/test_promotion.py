@@ -139,6 +139,7 @@ def test_every_gate_is_on_record_with_who_and_why() -> None:
         "s2s no worse",
         "sources",
         "weights",
+        "consent",
         "bundle",
     ]
     assert then[2][0].figures == {"value": 0.9, "limit": 0.8}
