@@ -35,7 +35,7 @@ def pipeline(monkeypatch: pytest.MonkeyPatch, name: str = "one", skipped: bool =
         monkeypatch.setenv("MOSS_PARENT_RUN", parent)
         settings.cache_clear()
         with stage_run("pack", "p") as tracker:
-            tracker.artifact(packs / "summary.json", "packs")
+            tracker.artifact(packs / "composition.json", "packs")
         with stage_run("pretrain_joint", "j", {"packs": "d" * 64}) as tracker:
             for step in range(4):
                 tracker.metrics({"joint/audio_loss": 4.0 - step}, step)
