@@ -12,12 +12,12 @@ from prefect.states import Completed, Failed
 from prefect.testing.utilities import prefect_test_harness
 
 from flows._notices import TOLD, verdicts_since
-from moss_speech.registry.promotion import promote, rollback
+from moss_speech.registry.promotion import rollback
 from moss_speech.registry.store import tracking_client
 from moss_speech.registry.versions import register_candidate
 from moss_speech.settings import settings
 from tests.receiver import Receiver, receiving
-from tests.registry.candidates import BAD, GATES, make_candidate, register
+from tests.registry.candidates import BAD, make_candidate, promote, register
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -40,10 +40,10 @@ def verdicts() -> State[Any]:
     first, second = register("first", "second")
     bad = register_candidate(make_candidate("bad", BAD))
     for version in (first, second, bad):
-        promote(version, "test", GATES)
+        promote(version, "test")
     rollback("test")
     tracking_client().set_registered_model_alias("moss-speech", "champion", str(bad))
-    return Completed(message=str(promote(first, "test", GATES)))
+    return Completed(message=str(promote(first, "test")))
 
 
 @flow(name="fails", **TOLD)
@@ -75,7 +75,7 @@ def test_every_verdict_of_a_run_is_told_once_and_in_order(receiver: Receiver) ->
 
 def test_earlier_verdicts_are_not_told_again(receiver: Receiver) -> None:
     (version,) = register("first")
-    promote(version, "test", GATES)
+    promote(version, "test")
     with pytest.raises(ValueError, match="alias"):
         raises()
     fails(return_state=True)

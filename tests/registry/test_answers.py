@@ -11,10 +11,9 @@ from moss_speech.cli.main import app
 from moss_speech.corpus.items import Dialogue, Turn
 from moss_speech.registry.answers import Question, answer_origin, recorded_answer
 from moss_speech.registry.lineage import record_data
-from moss_speech.registry.promotion import promote
 from moss_speech.registry.versions import register_candidate
 from moss_speech.storage import write_json, write_jsonl
-from tests.registry.candidates import GATES, make_candidate
+from tests.registry.candidates import make_candidate, promote
 
 RUN = CliRunner()
 
@@ -76,7 +75,7 @@ def said(*command: str) -> str:
 
 
 def test_commands_tell_who_heard_decided_and_served(root: Path) -> None:
-    promote(1, "anna", GATES)
+    promote(1, "anna")
     assert said("heard", "espeak:f1").startswith("version 1  data ")
     assert said("heard", "espeak:f2") == "no version heard speaker espeak:f2\n"
     assert "promote of version 1 by anna: committed; s2s is 0.900" in said("decisions")
@@ -85,7 +84,7 @@ def test_commands_tell_who_heard_decided_and_served(root: Path) -> None:
     assert "'a word'  1 items, first good" in said("origin", "1", "--text", "a word")
     row = json.loads(said("origin", "1", "--text", "a word", "--json"))
     assert row["nearest"][0]["likeness"] == 1.0
-    register_candidate(make_candidate("second"))
+    register_candidate(dataclasses.replace(make_candidate("second"), dataset=None))
     assert "source  voices: 2 utterances" in said("changed", "1", "2")
 
 

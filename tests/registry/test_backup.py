@@ -12,13 +12,13 @@ from moss_speech.catalogue.database import open_catalogue
 from moss_speech.registry import restore as module
 from moss_speech.registry.backup import MANIFEST, backup
 from moss_speech.registry.fetch import find_model
-from moss_speech.registry.promotion import champion, promote
+from moss_speech.registry.promotion import champion
 from moss_speech.registry.restore import recover, restore
 from moss_speech.registry.store import MODEL, _open
 from moss_speech.registry.versions import CHAMPION
 from moss_speech.settings import settings
 from moss_speech.storage import read_json, tree_digest, write_bytes, write_json
-from tests.registry.candidates import GATES, in_process, kill_at_line, register
+from tests.registry.candidates import in_process, kill_at_line, promote, register
 
 ADDRESS = f"models:/{MODEL}@{CHAMPION}"
 Enter = Callable[[Path], Path]
@@ -43,7 +43,7 @@ def enter(monkeypatch: pytest.MonkeyPatch) -> Iterator[Enter]:
 
 def fill(root: Path, *names: str) -> None:
     """Versions, the last of them champion, a DVC cache, settings."""
-    promote(register(*names)[-1], "anna", GATES)
+    promote(register(*names)[-1], "anna")
     write_bytes(root / ".dvc/cache/files/md5/ab/cdef", b"data")
     write_bytes(root / "dvc.lock", b"schema: '2.0'\n")
     write_bytes(root / ".env", b"MOSS_RECORD=true\n")
@@ -75,7 +75,7 @@ def test_restored_into_an_empty_root_it_serves_the_same_champion(
     assert (root / ".dvc/cache/files/md5/ab/cdef").read_bytes() == b"data"
     assert (root / ".env").read_bytes() == b"MOSS_RECORD=true\n"
     assert (root / "voices/anna/voice.json").exists()
-    assert promote(register("third")[0], "anna", GATES).result == "committed"
+    assert promote(register("third")[0], "anna").result == "committed"
 
 
 def test_backup_is_for_its_owner_only_and_names_every_file(saved: Path) -> None:
@@ -185,7 +185,7 @@ def test_postgresql_is_dumped_and_put_back(
     fill(store, "first")
     target = tmp_path_factory.mktemp("saved") / "backup"
     assert backup(target).catalogue == "postgresql"
-    promote(register("second")[0], "anna", GATES)
+    promote(register("second")[0], "anna")
     with pytest.raises(ValueError, match="holds something"):
         restore(target)
     open_catalogue(settings().catalogue_url).kw["bind"].dispose()

@@ -17,12 +17,12 @@ from moss_speech.cli.main import app
 from moss_speech.registry.fetch import find_model
 from moss_speech.registry.gc import collect, find_waste
 from moss_speech.registry.keeping import kept_versions
-from moss_speech.registry.promotion import promote, rollback
+from moss_speech.registry.promotion import rollback
 from moss_speech.registry.store import MODEL
 from moss_speech.registry.versions import Candidate, bundle_of, register_candidate
 from moss_speech.settings import child_environment, settings
 from moss_speech.storage import InUseError, exclusive, write_bytes, write_json
-from tests.registry.candidates import GATES, GOOD, register
+from tests.registry.candidates import GOOD, promote, register
 from tests.workspace import ROOT
 
 
@@ -33,7 +33,7 @@ def root(store: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     settings.cache_clear()
     register("a", "b", "c", "d", "e", "f")
     for version in (1, 3, 4):
-        promote(version, "anna", GATES)
+        promote(version, "anna")
     serve(5, now())
     return store
 

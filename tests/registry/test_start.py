@@ -1,17 +1,17 @@
 """What training goes on from: brought whole, noticed when its address leads elsewhere."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import yaml
 
 from moss_speech.card import CARD, read_card
-from moss_speech.registry.promotion import promote
 from moss_speech.registry.start import NOTHING, bring_start, find_start, has_moved
-from moss_speech.registry.versions import Candidate, register_candidate
+from moss_speech.registry.versions import register_candidate
 from moss_speech.storage import fresh_dir, tree_digest, write_bytes, write_json
-from tests.registry.candidates import GATES, GOOD
+from tests.registry.candidates import make_candidate, promote
 from tests.tiny_bundle import tiny_bundle
 
 CHAMPION = "models:/moss-speech@champion"
@@ -32,10 +32,8 @@ def bundle(made: Path, folder: Path, **parents: str) -> Path:
 
 
 def crown(folder: Path) -> int:
-    report = folder.parent / f"{folder.name}-report"
-    write_bytes(report / "report.html", b"<p>report</p>")
-    version = register_candidate(Candidate(folder, GOOD, report))
-    assert promote(version, "test", GATES).result == "committed"
+    version = register_candidate(replace(make_candidate(folder.name), bundle=folder))
+    assert promote(version, "test").result == "committed"
     return version
 
 

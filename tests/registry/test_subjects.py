@@ -1,28 +1,22 @@
 """What a report finds of a run in the stores, by every name that a run may have."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from moss_speech.evaluation.pages.report import report_page
 from moss_speech.evaluation.pages.subject import Subject
-from moss_speech.registry.promotion import promote
 from moss_speech.registry.store import tracking_client
 from moss_speech.registry.subjects import find_subject
 from moss_speech.registry.tracking import link_skipped, pipeline_run, stage_run
-from moss_speech.registry.versions import Candidate, register_candidate
+from moss_speech.registry.versions import register_candidate
 from moss_speech.settings import settings
-from moss_speech.storage import write_bytes, write_json
+from moss_speech.storage import write_json
 from tests.evaluation.saved import write_evaluation
-from tests.registry.candidates import GATES, GOOD
+from tests.registry.candidates import GOOD, make_candidate, promote
 
 pytestmark = pytest.mark.usefixtures("store")
-
-
-def bundle(name: str) -> Path:
-    folder = settings().root / "made" / name
-    write_bytes(folder / "model.safetensors", name.encode())
-    return folder
 
 
 def pipeline(monkeypatch: pytest.MonkeyPatch, name: str = "one", skipped: bool = False) -> str:
@@ -53,7 +47,7 @@ def pipeline(monkeypatch: pytest.MonkeyPatch, name: str = "one", skipped: bool =
 
 def register(parent: str, name: str = "one") -> int:
     report = settings().root / name / "evaluation"
-    return register_candidate(Candidate(bundle(name), GOOD, report), parent)
+    return register_candidate(replace(make_candidate(name), report=report), parent)
 
 
 def test_run_brings_curves_cost_speed_params_and_data(monkeypatch) -> None:
@@ -75,7 +69,7 @@ def test_run_brings_curves_cost_speed_params_and_data(monkeypatch) -> None:
 
 def test_version_and_alias_bring_who_approved_it_and_why(monkeypatch) -> None:
     version = register(pipeline(monkeypatch))
-    promote(version, "anna", GATES)
+    promote(version, "anna")
     for name in (str(version), f"v{version}", "champion", "@candidate"):
         found = find_subject(name)
         assert found.lineage is not None

@@ -15,13 +15,13 @@ from moss_speech.cli.main import app
 from moss_speech.corpus.clean.withdrawn import FILE, Withdrawal, read_withdrawn
 from moss_speech.registry.affected import affected_by
 from moss_speech.registry.lineage import record_data
-from moss_speech.registry.promotion import champion, promote, rollback
+from moss_speech.registry.promotion import champion, rollback
 from moss_speech.registry.store import MODEL, tracking_client
 from moss_speech.registry.versions import register_candidate
 from moss_speech.registry.withdrawing import WITHDRAWN_TAG, forget, give
 from moss_speech.settings import settings
 from moss_speech.storage import tree_digest, write_bytes, write_json
-from tests.registry.candidates import GATES, make_candidate
+from tests.registry.candidates import make_candidate, promote
 
 GOOD = Whose(speaker="espeak:f1")
 
@@ -46,15 +46,15 @@ def test_forgotten_speaker_is_exported_shown_and_refused_by_the_gates(root: Path
     assert read_withdrawn(root / FILE) == [Withdrawal(speaker="espeak:f1")]
     assert "speaker espeak:f1" in str(tag(1))
     assert tag(2) is None
-    refused = promote(1, "anna", GATES)
+    refused = promote(1, "anna")
     assert refused.result == "refused"
     assert "heard who withdrew consent: speaker espeak:f1" in refused.reason
-    assert promote(2, "anna", GATES).result == "committed"
+    assert promote(2, "anna").result == "committed"
 
 
 def test_champion_is_shown_as_affected_and_never_gone_back_to(root: Path) -> None:
-    promote(1, "anna", GATES)
-    promote(2, "anna", GATES)
+    promote(1, "anna")
+    promote(2, "anna")
     forget(GOOD, "letter 17", "me", root)
     assert rollback("anna").result == "refused"
     now_champion = champion()
@@ -65,7 +65,7 @@ def test_champion_is_shown_as_affected_and_never_gone_back_to(root: Path) -> Non
 def test_model_registered_after_the_withdrawal_is_refused_too(root: Path) -> None:
     forget(GOOD, "letter 17", "me", root)
     again = dataclasses.replace(make_candidate("third"), dataset=tree_digest(root / "data/clean"))
-    assert promote(register_candidate(again), "anna", GATES).result == "refused"
+    assert promote(register_candidate(again), "anna").result == "refused"
 
 
 def test_forgetting_again_adds_nothing_and_mends_file_and_tag(root: Path) -> None:
@@ -84,7 +84,7 @@ def test_consent_given_again_lifts_everything(root: Path) -> None:
     give(GOOD, "form 4", "me", root)
     assert read_withdrawn(root / FILE) == []
     assert tag(1) is None
-    assert promote(1, "anna", GATES).result == "committed"
+    assert promote(1, "anna").result == "committed"
 
 
 def test_unknown_name_is_refused_with_similar_ones(root: Path) -> None:
@@ -95,7 +95,7 @@ def test_unknown_name_is_refused_with_similar_ones(root: Path) -> None:
 
 
 def test_everything_that_a_withdrawal_touches_is_listed(root: Path) -> None:
-    promote(1, "anna", GATES)
+    promote(1, "anna")
     digest = champion().digest
     with catalogue() as session:
         open_deployment(session, "1", digest, "host:7", now())
