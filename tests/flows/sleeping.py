@@ -30,10 +30,11 @@ STAGE = """
 """
 
 
-def write_params(root: Path, **n: object) -> None:
-    """Sections a, b, c; `n` changes a stage's only number that matters."""
+def write_params(root: Path, seconds: float = 0.4, **n: object) -> None:
+    """Sections a, b, c, whose stages sleep so long; `n` is the number that an output holds."""
     lines = [
-        f"{name}: {{threads: 1, seconds: 0.4, n: {n.get(name, 0)}}}\n" for name in ("a", "b", "c")
+        f"{name}: {{threads: 1, seconds: {seconds}, n: {n.get(name, 0)}}}\n"
+        for name in ("a", "b", "c")
     ]
     start = "start: {threads: 1, model: null}\n"
     (root / "params.yaml").write_text("".join([start, *lines]))

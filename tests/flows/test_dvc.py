@@ -173,9 +173,11 @@ def test_everything_ends_when_the_starter_is_killed(root: Path) -> None:
         "from pathlib import Path; from flows._dvc import Workspace;"
         f"Workspace(Path({str(root)!r})).reproduce('a')"
     )
-    env = child_environment(PYTHONPATH=str(ROOT), MOSS_ROOT=str(root))
+    write_params(root, seconds=600)  # it ends only by being ended
+    env = child_environment(PYTHONPATH=f"{ROOT / 'src'}:{ROOT}", MOSS_ROOT=str(root))
     with subprocess.Popen([sys.executable, "-c", script], env=env) as starter:
         while not processes_of(root, "work.py", "a"):
+            assert starter.poll() is None, "the starter ended before its stage began"
             time.sleep(0.02)
         starter.kill()
     for _ in range(100):
