@@ -173,12 +173,12 @@ def test_everything_ends_when_the_starter_is_killed(root: Path) -> None:
         "from pathlib import Path; from flows._dvc import Workspace;"
         f"Workspace(Path({str(root)!r})).reproduce('a')"
     )
-    write_params(root, seconds=600)  # it ends only by being ended
+    write_params(root, seconds=600)  # long silence: it ends only by being ended
     env = child_environment(PYTHONPATH=f"{ROOT / 'src'}:{ROOT}", MOSS_ROOT=str(root))
-    with subprocess.Popen([sys.executable, "-c", script], env=env) as starter:
-        while not processes_of(root, "work.py", "a"):
-            assert starter.poll() is None, "the starter ended before its stage began"
-            time.sleep(0.02)
+    command = [sys.executable, "-c", script]
+    with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True) as starter:
+        assert starter.stdout is not None
+        assert any("asleep" in line for line in starter.stdout), "it ended before its stage slept"
         starter.kill()
     for _ in range(100):
         if not processes_of(root, "work.py") and not processes_of(root, "dvc"):
