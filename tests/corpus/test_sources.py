@@ -235,7 +235,7 @@ def test_stage_collects_several_sources_and_counts_them(root: Path) -> None:
     libri = {"kind": "librispeech", "name": "libri", "path": "libri"} | terms
     shards = {"kind": "tar", "name": "shards", "path": "shards"} | terms
     values = {"threads": 1, "embedded": None, "human_test": False, "sources": [libri, shards]}
-    values |= {"split_shares": SHARES.model_dump()}
+    values |= {"synthesised": [], "split_shares": SHARES.model_dump()}
     out = root / "data" / "corpus"
     out.mkdir(parents=True)
     counts = collect_corpus(validate_section(values, Corpus, ""), 1, out, Path("data/corpus"))
@@ -251,7 +251,7 @@ def test_source_that_holds_nothing_is_refused_with_what_was_quarantined(root: Pa
     _long(root / "raw", [{"id": "s", "start": 7.0, "duration": 3.0}])
     source = {"kind": "lhotse", "name": "it", "path": "raw", "undeclared": True}
     values = {"threads": 1, "embedded": None, "human_test": False, "sources": [source]}
-    values |= {"split_shares": SHARES.model_dump()}
+    values |= {"synthesised": [], "split_shares": SHARES.model_dump()}
     (root / "out").mkdir()
     with pytest.raises(ValueError, match=r"corpus is empty: .*; quarantined: {'span': 1}"):
         collect_corpus(validate_section(values, Corpus, ""), 1, root / "out", Path("data/corpus"))

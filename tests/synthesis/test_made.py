@@ -157,7 +157,7 @@ def test_block_is_named_by_all_that_decides_it() -> None:
 
 def test_spoken_files_hold_speech_between_pauses(rows: Path) -> None:
     collect(corpus(INSTRUCTIONS), rows / "out")
-    cut = open_corpus_cuts(rows / "out")[0]
+    cut = next(open_corpus_cuts(rows / "out"))
     samples = read_audio(rows / cut.recording.sources[0].source, 24000)
     assert len(samples) == cut.recording.num_samples
     assert not samples[:3000].any() and samples[4000:].any()

@@ -40,7 +40,7 @@ def io(root: Path, cleaning: Clean, monkeypatch: pytest.MonkeyPatch) -> StageIO:
     for folder in inputs.values():
         folder.mkdir(parents=True)
     collect(corpus(INSTRUCTIONS, {**TEXTS, "path": "texts.jsonl"}), root / "corpus")
-    clean_corpus(root / "corpus", root, cleaning, 1, inputs["clean"])
+    clean_corpus(root / "corpus", root, cleaning, 1, inputs["clean"], root / "blocks")
     random, found = np.random.default_rng(0), open_utterances(inputs["clean"])
     codes = {i: random.integers(0, 64, int(u.duration_s * 12.5)) for i, u in found.items()}
     CodeStore.write(inputs["codes"], codes, 64, "a" * 64)
