@@ -1,14 +1,12 @@
 """The flow monitor on a real Prefect server: what it tells, and the training that it starts."""
 
 import shutil
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 import yaml
 from prefect.client.orchestration import get_client
-from prefect.testing.utilities import prefect_test_harness
 
 from flows.monitor import monitor
 from flows.train_pipeline import train_pipeline
@@ -16,25 +14,11 @@ from moss_speech.registry.monitoring import RECORDINGS
 from moss_speech.settings import settings
 from moss_speech.storage import read_json, write_json
 from tests.monitoring.recorded import How, record
-from tests.receiver import Receiver, receiving
+from tests.receiver import Receiver
 from tests.services.conftest import free_port
 from tests.workspace import ROOT
 
-pytestmark = pytest.mark.timeout(900)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def server() -> Iterator[None]:
-    with prefect_test_harness(server_startup_timeout=180):
-        yield
-
-
-@pytest.fixture
-def receiver(store: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
-    with receiving() as running:
-        monkeypatch.setenv("MOSS_WEBHOOK_URL", running.url)
-        settings.cache_clear()
-        yield running
+pytestmark = [pytest.mark.timeout(900), pytest.mark.usefixtures("prefect_server")]
 
 
 def write_params(root: Path, **changes: object) -> None:

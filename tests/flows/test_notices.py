@@ -1,7 +1,6 @@
 """What flows tell a team, with a real server, registry and receiver."""
 
 import datetime
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,29 +8,15 @@ import pytest
 from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
-from prefect.testing.utilities import prefect_test_harness
 
 from flows._notices import TOLD, verdicts_since
 from moss_speech.registry.promotion import rollback
 from moss_speech.registry.store import tracking_client
 from moss_speech.registry.versions import register_candidate
-from moss_speech.settings import settings
-from tests.receiver import Receiver, receiving
+from tests.receiver import Receiver
 from tests.registry.candidates import BAD, make_candidate, promote, register
 
-
-@pytest.fixture(scope="module", autouse=True)
-def server() -> Iterator[None]:
-    with prefect_test_harness(server_startup_timeout=180):
-        yield
-
-
-@pytest.fixture
-def receiver(store: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
-    with receiving() as running:
-        monkeypatch.setenv("MOSS_WEBHOOK_URL", running.url)
-        settings.cache_clear()
-        yield running
+pytestmark = pytest.mark.usefixtures("prefect_server")
 
 
 @flow(name="verdicts", **TOLD)

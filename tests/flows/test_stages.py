@@ -1,22 +1,16 @@
 """The stages as Prefect runs them, against a real server started for this file."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from prefect import flow
-from prefect.testing.utilities import prefect_test_harness
 
 from flows._dvc import StageFailedError, open_workspace
 from flows._stages import StageReport, run_stages
 from moss_speech.registry.tracking import pipeline_run
 from tests.flows.sleeping import write_params
 
-
-@pytest.fixture(scope="module", autouse=True)
-def server() -> Iterator[None]:
-    with prefect_test_harness(server_startup_timeout=180):
-        yield
+pytestmark = pytest.mark.usefixtures("prefect_server")
 
 
 @flow(name="sleepy")
