@@ -276,7 +276,7 @@ def _check_kills(files: tuple[Path, ...], every: int = 1) -> None:
 
 
 def test_killed_before_any_step_of_a_promotion_leaves_one_approved_champion() -> None:
-    _check_kills(STEPS, every=2)
+    _check_kills(STEPS, every=3)
 
 
 @pytest.mark.slow
