@@ -109,7 +109,14 @@ def overlap_and_kill(root: Path, n: int, victim: str, killer: threading.Thread) 
     return first[victim]
 
 
-@pytest.mark.parametrize("kill", [kill_group, kill_dvc, kill_stage])
+@pytest.mark.parametrize(
+    "kill",
+    [
+        kill_dvc,
+        pytest.param(kill_group, marks=pytest.mark.slow),
+        pytest.param(kill_stage, marks=pytest.mark.slow),
+    ],
+)
 def test_overlapped_stages_keep_the_lock_whole_when_one_is_killed(
     root: Path, kill: Callable[[Path, str], None]
 ) -> None:
