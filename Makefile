@@ -60,7 +60,7 @@ ui: setup  ## open the MLflow and Prefect pages until Ctrl-C
 deploy: setup  ## deploy the flows and their schedules on a running Prefect server
 	@$(BIN)/python -m flows.deploy
 
-bench: setup  ## every benchmark, into benchmarks/*.json; bench-NAME runs one: again codec lm serve train
+bench: setup  ## every benchmark, into benchmarks/*.json; bench-NAME runs one: again codec data lm serve train
 	@for file in benchmarks/[a-z]*.py; do $(BIN)/python $$file || exit 1; done
 
 bench-%: setup  ## one benchmark of benchmarks/

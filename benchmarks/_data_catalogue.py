@@ -1,4 +1,4 @@
-"""How fast the catalogue answers with a million utterances, on SQLite and on PostgreSQL."""
+"""How fast the catalogue answers for a million utterances, on SQLite and on PostgreSQL."""
 
 import random
 import tempfile
@@ -15,7 +15,7 @@ from moss_speech.catalogue.database import open_catalogue
 from moss_speech.catalogue.lineage import versions_that_heard, withdrawals_touching
 from moss_speech.catalogue.models import record_version
 
-N_UTTERANCES, N_SPEAKERS, N_DATASETS = 1_000_000, 2_000, 2
+N_SPEAKERS, N_DATASETS = 2_000, 2
 ROUNDS = 50
 LIMIT_MS = 50.0
 
@@ -39,14 +39,15 @@ def _times_ms(work: Callable[[int], object]) -> list[float]:
     return times_ms
 
 
-def figures_of(url: str, name: str) -> list[Figure]:
+def figures_of(url: str, name: str, n_utterances: int) -> list[Figure]:
     """Fill an empty catalogue at an address and time its queries, each a transaction of its own."""
     sessions, draw = open_catalogue(url), random.Random(0)
+    n_each = n_utterances // N_DATASETS
     started_s = time.perf_counter()
     for number in range(1, N_DATASETS + 1):
         with sessions.begin() as session:
-            source = SourceFacts("team", "CC0-1.0", "signed", N_UTTERANCES // N_DATASETS)
-            rows = _verdicts(N_UTTERANCES // N_DATASETS, f"u{number}-")
+            source = SourceFacts("team", "CC0-1.0", "signed", n_each)
+            rows = _verdicts(n_each, f"u{number}-")
             dataset = record_dataset(session, f"{number:064d}", [source], rows)
             record_version(session, number, f"{number:064d}", "run", dataset)
             record_consent(session, "withdrawn", Whose(speaker=f"speaker{number}"), "", "bench")
@@ -55,7 +56,7 @@ def figures_of(url: str, name: str) -> list[Figure]:
     def verdict(n: int) -> None:
         with sessions.begin() as session:
             dataset = find_dataset(session, f"{1 + n % N_DATASETS:064d}")
-            item = draw.randrange(N_UTTERANCES // N_DATASETS)
+            item = draw.randrange(n_each)
             found = dataset and ask_verdict(session, dataset, f"u{1 + n % N_DATASETS}-{item:07d}")
             assert found is not None
 
@@ -69,15 +70,15 @@ def figures_of(url: str, name: str) -> list[Figure]:
             withdrawals_touching(session, 1 + n % N_DATASETS)
 
     return [
-        figure(f"{name}: 1 M verdicts written", [N_UTTERANCES / filled_s], "rows/s"),
+        figure(f"{name}: {n_utterances:,} verdicts written", [n_utterances / filled_s], "rows/s"),
         figure(f"{name}: verdict on an utterance", _times_ms(verdict), "ms", LIMIT_MS),
         figure(f"{name}: versions that heard a speaker", _times_ms(heard), "ms", LIMIT_MS),
         figure(f"{name}: withdrawals that bar a version", _times_ms(barred), "ms", LIMIT_MS),
     ]
 
 
-def catalogue_figures(postgresql: str | None) -> list[Figure]:
+def catalogue_figures(postgresql: str | None, n_utterances: int) -> list[Figure]:
     """Figures on a SQLite file, and on an empty PostgreSQL database if its address is given."""
     with tempfile.TemporaryDirectory() as folder:
-        found = figures_of(f"sqlite:///{Path(folder) / 'catalogue.db'}", "SQLite")
-    return found + (figures_of(postgresql, "PostgreSQL") if postgresql else [])
+        found = figures_of(f"sqlite:///{Path(folder) / 'catalogue.db'}", "SQLite", n_utterances)
+    return found + (figures_of(postgresql, "PostgreSQL", n_utterances) if postgresql else [])
