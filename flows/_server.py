@@ -23,6 +23,8 @@ POOL = "moss-speech"
 _OURS = "settings"
 """Slug of the schedules that settings make; others are left alone."""
 _READY_WITHIN_S = 180
+_ANSWER_WITHIN_S = 120
+"""Beside a training, a loaded machine may let a server wait."""
 
 
 def free_port() -> int:
@@ -38,7 +40,7 @@ def ask(api: str, path: str, body: object | None = None, method: str | None = No
     kind = {"Content-Type": "application/json"}
     request = urllib.request.Request(f"{api}/{path}", data, kind, method=method)
     try:
-        with urllib.request.urlopen(request, timeout=30) as answer:
+        with urllib.request.urlopen(request, timeout=_ANSWER_WITHIN_S) as answer:
             return json.loads(answer.read() or b"null")
     except urllib.error.HTTPError as error:
         if error.code == 404:

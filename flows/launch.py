@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -107,7 +107,8 @@ def _follow(api: str, run_id: str, process: "subprocess.Popen[str]") -> None:
     shown = 0
     try:
         while process.poll() is None:
-            shown = _show_log(api, run_id, shown)
+            with suppress(OSError):  # a server that is too busy now answers later; the run goes on
+                shown = _show_log(api, run_id, shown)
             time.sleep(1)
         _show_log(api, run_id, shown)
     except KeyboardInterrupt:
@@ -186,6 +187,8 @@ def main(
         sys.exit(0 if launch(parameters) else 1)
     except (ValueError, InUseError, RuntimeError) as error:
         sys.exit(f"make train: {error}")
+    except OSError as error:
+        sys.exit(f"make train: {error}; what stages have finished is kept, run it again")
     except KeyboardInterrupt:
         sys.exit("make train: stopped; finished stages stay, the others resume at the next start")
 
