@@ -114,7 +114,7 @@ def utterance_of(cut: Any) -> Utterance:
 
 def open_utterances(folder: Path) -> dict[str, Utterance]:
     """All utterances of a clean folder by id, in the order of the manifest."""
-    cuts = CutSet.from_jsonl(folder / "cuts.jsonl.gz")
+    cuts = CutSet.from_jsonl_lazy(folder / "cuts.jsonl.gz")
     return {cut.id: utterance_of(cut) for cut in cuts}
 
 
