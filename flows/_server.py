@@ -101,11 +101,25 @@ def embedded_server(port: int | None = None) -> Iterator[str]:
     api = f"http://127.0.0.1:{port}/api"
     arguments = ["server", "start", "--host", "127.0.0.1", "--port", str(port)]
     with _running("the Prefect server", arguments, api, "health"):
+        _close_dead_runs(api)
         _address_file().write_text(api)
         try:
             yield api
         finally:
             _address_file().unlink(missing_ok=True)
+
+
+def _close_dead_runs(api: str) -> None:
+    """What ran or waited when the last server was killed is over; its place would block the next.
+
+    Runs that a schedule made stay.
+    """
+    open_ones = ["RUNNING", "PENDING", "CANCELLING", "SCHEDULED"]
+    query = {"flow_runs": {"state": {"type": {"any_": open_ones}}}}
+    gone = {"type": "CRASHED", "message": "its server was killed"}
+    for run in ask(api, "flow_runs/filter", query):
+        if run["state_type"] != "SCHEDULED" or not run["auto_scheduled"]:
+            ask(api, f"flow_runs/{run['id']}/set_state", {"state": gone, "force": True})
 
 
 def _address_file() -> Path:

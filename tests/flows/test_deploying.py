@@ -78,3 +78,23 @@ def test_line_that_is_no_schedule_is_refused_by_name(
     choose(monkeypatch, **values)
     with pytest.raises(ValueError, match=r"MOSS_(TRAIN|MONITOR)_CRON is .* must be five fields"):
         schedules()
+
+
+def test_run_of_a_killed_server_does_not_hold_up_the_next(root: Path) -> None:
+    wanted = {"deployments": {"name": {"any_": ["train-pipeline"]}}}
+    with embedded_server() as api, embedded_worker(api):
+        deploy(api)
+        (row,) = ask(api, "deployments/filter", wanted)
+    with embedded_server() as api:  # no worker: nothing takes the runs away from the test
+        runs = [ask(api, f"deployments/{row['id']}/create_flow_run", {}) for _ in range(2)]
+        for state in ("PENDING", "RUNNING"):
+            place = f"flow_runs/{runs[0]['id']}/set_state"
+            assert ask(api, place, {"state": {"type": state}})["status"] == "ACCEPT"
+        (row,) = ask(api, "deployments/filter", wanted)
+        assert row["global_concurrency_limit"]["active_slots"] == 1
+    with embedded_server() as api:
+        (row,) = ask(api, "deployments/filter", wanted)
+        assert row["global_concurrency_limit"]["active_slots"] == 0
+        states = [ask(api, f"flow_runs/{run['id']}")["state"] for run in runs]
+        assert [state["type"] for state in states] == ["CRASHED", "CRASHED"]
+        assert states[0]["message"] == "its server was killed"
