@@ -19,7 +19,7 @@ from flows._server import free_port
 from moss_speech.catalogue.database import UnreachableError, catalogue
 from moss_speech.catalogue.promotions import history
 from moss_speech.registry.promotion import champion, rollback, settle
-from moss_speech.registry.store import StoreError
+from moss_speech.registry.store import MODEL, StoreError, tracking_client
 from moss_speech.registry.versions import CHAMPION, version_with
 from moss_speech.settings import child_environment, settings
 from tests.databases import new_database
@@ -49,12 +49,20 @@ ALIAS, TAG = b'"champion"', b"moss.decision"
 INTENT, GATES, OUTCOME = (
     b"INSERT INTO " + t for t in (b"promotions", b"gate_results", b"outcomes")
 )
+
+
+def _delete_champion(proxy: Proxy) -> None:
+    tracking_client().delete_model_version(MODEL, str(champion().version))
+
+
 TRACKING = (
     Fault("nothing", lambda proxy: None, None, "committed"),
     Fault("tracking server, before", Proxy.down, StoreError, None),
     Fault("tracking server, alias not moved", cut(ALIAS), StoreError, "reverted"),
     Fault("tracking server, alias moved", cut(ALIAS, lost="answer"), StoreError, "committed"),
     Fault("tracking server, after the commit", cut(TAG), None, "committed"),
+    Fault("the champion's entry, deleted in MLflow", _delete_champion, None, "committed"),
+    Fault("the candidate's entry, deleted in MLflow", lambda proxy: None, None, "refused"),
 )
 DATABASE = (
     Fault("database, before", Proxy.down, UnreachableError, None),

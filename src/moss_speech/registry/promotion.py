@@ -33,8 +33,8 @@ from moss_speech.params.gates import Gates
 from moss_speech.params.sections import load_pipeline
 from moss_speech.registry.gates import shortfall
 from moss_speech.registry.judging import Trial, consent_to, judge, try_version, whole_bundle
-from moss_speech.registry.store import MODEL, asking_stores, tracking_client
-from moss_speech.registry.versions import APPROVED, CHAMPION, approve, version_with
+from moss_speech.registry.store import MODEL, GoneError, asking_stores, tracking_client
+from moss_speech.registry.versions import APPROVED, CHAMPION, approve, set_alias, version_with
 from moss_speech.storage import InUseError
 
 _LOG = logging.getLogger(__name__)
@@ -146,6 +146,7 @@ def settle() -> None:
         _settle()
 
 
+@asking_stores()
 def verified_champion() -> ChampionInfo | None:
     """The champion to serve, after direct edits were undone; one under way does not count yet."""
     try:
@@ -181,9 +182,9 @@ def _carry_out(promotion: Promotion, results: list[GateResult]) -> Decision:
         record_gates(session, promotion, results)
     missed = shortfall(results)
     if not missed:
-        _move_aliases(promotion)
+        missed = _move_aliases(promotion)
     decision = _close(promotion, "refused" if missed else "committed", missed or _all(results))
-    _tell(decision)
+    _show(decision.version, "moss.decision", str(decision))
     return decision
 
 
@@ -191,10 +192,15 @@ def _all(results: list[GateResult]) -> str:
     return "; ".join(str(result) for result in results)
 
 
-def _move_aliases(promotion: Promotion) -> None:
-    if promotion.kind == "promote":
-        approve(promotion.new_version)
-    tracking_client().set_registered_model_alias(MODEL, CHAMPION, str(promotion.new_version))
+def _move_aliases(promotion: Promotion) -> str:
+    """Returns why they cannot be moved; empty if they were."""
+    try:
+        if promotion.kind == "promote":
+            approve(promotion.new_version)
+        set_alias(CHAMPION, promotion.new_version)
+    except GoneError as error:
+        return str(error)
+    return ""
 
 
 def _close(promotion: Promotion, result: Result, reason: str) -> Decision:
@@ -203,16 +209,14 @@ def _close(promotion: Promotion, result: Result, reason: str) -> Decision:
     return Decision(promotion.new_version, result, reason)
 
 
-def _tell(decision: Decision) -> None:
+def _show(version: int, tag: str, said: str) -> None:
     """Show a decision on the registry's page; it stands even if nobody can be shown it now."""
     from mlflow.exceptions import MlflowException
 
     try:
-        tracking_client().set_model_version_tag(
-            MODEL, str(decision.version), "moss.decision", str(decision)[:_TAG_CHARS]
-        )
+        tracking_client().set_model_version_tag(MODEL, str(version), tag, said[:_TAG_CHARS])
     except MlflowException as error:
-        _LOG.warning("%s; the registry's page does not show it: %s", decision, error)
+        _LOG.warning("%s; the registry's page does not show it: %s", said, error)
 
 
 def _settle() -> None:
@@ -229,18 +233,31 @@ def _settle() -> None:
 
 
 def _restore() -> None:
-    """Make the alias what the catalogue says; who moved it is told why in the version's tags."""
+    """Make the alias what the catalogue says; who moved it is told why in the version's tags.
+
+    A champion whose entry was deleted stays champion, and no other version keeps the alias.
+    """
     found, now = version_with(CHAMPION), champion()
     wanted = now.version if now else None
     if found == wanted:
         return
     reason = f"alias {CHAMPION} was moved to {found or 'nothing'} without a committed promotion"
+    try:
+        _point_at(wanted)
+    except GoneError as error:
+        _LOG.warning("the champion stays without its alias: %s", error)
+        if found is None:
+            return
+        wanted = None
+        _point_at(wanted)
     with catalogue() as session:
         record_revert(session, found, wanted, reason)
-    client = tracking_client()
     if found is not None:
-        client.set_model_version_tag(MODEL, str(found), "moss.reverted", reason)
-    if wanted is None:
-        client.delete_registered_model_alias(MODEL, CHAMPION)
+        _show(found, "moss.reverted", reason)
+
+
+def _point_at(version: int | None) -> None:
+    if version is None:
+        tracking_client().delete_registered_model_alias(MODEL, CHAMPION)
     else:
-        client.set_registered_model_alias(MODEL, CHAMPION, str(wanted))
+        set_alias(CHAMPION, version)

@@ -72,6 +72,25 @@ class StoreError(RuntimeError):
     """The tracking server is away, or does not do what it is asked."""
 
 
+class GoneError(ValueError):
+    """The registry has no entry of a version any more."""
+
+
+@contextmanager
+def asking_entry(version: int) -> Iterator[None]:
+    """`GoneError` if the entry of a version was deleted, which the MLflow UI offers."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        yield
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        raise GoneError(
+            f"version {version} is gone from the registry: its entry was deleted in MLflow"
+        ) from None
+
+
 @contextmanager
 def asking_stores() -> Iterator[None]:
     """`StoreError` if the tracking server fails; what was begun is settled by the next."""

@@ -23,7 +23,7 @@ from moss_speech.evaluation.names import scalars
 from moss_speech.registry.items import report_items
 from moss_speech.registry.origins import record_version_origin
 from moss_speech.registry.recipe import recipe_of_root
-from moss_speech.registry.store import MODEL, tracking_client
+from moss_speech.registry.store import MODEL, asking_entry, tracking_client
 from moss_speech.registry.tracking import MlflowTracker, filed_name, filed_run
 from moss_speech.settings import settings
 from moss_speech.storage import fresh_dir, link_or_copy, tree_digest
@@ -160,11 +160,17 @@ def version_with(alias: str) -> int | None:
     return None if version is None else int(version)
 
 
+def set_alias(alias: str, version: int) -> None:
+    """Give a registered version an alias; `GoneError` if its entry was deleted."""
+    with asking_entry(version):
+        tracking_client().set_registered_model_alias(MODEL, alias, str(version))
+
+
 def approve(version: int) -> None:
     """Mark a registered version as accepted, as a person does in the MLflow UI."""
     with catalogue() as session:
         find_version(session, version)
-    tracking_client().set_registered_model_alias(MODEL, APPROVED, str(version))
+    set_alias(APPROVED, version)
 
 
 def _checked(folder: Path, version: ModelVersion) -> Path:

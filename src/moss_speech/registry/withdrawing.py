@@ -4,6 +4,7 @@ The catalogue decides; withdrawn.jsonl and the tags in MLflow follow it and can 
 Gates ask the catalogue, so that a version is refused that is registered after the withdrawal too.
 """
 
+from contextlib import suppress
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from moss_speech.catalogue.database import catalogue
 from moss_speech.catalogue.lineage import versions_that_heard, withdrawals_touching
 from moss_speech.corpus.clean.withdrawn import FILE, Withdrawal, write_withdrawn
 from moss_speech.registry.affected import corpus_names
-from moss_speech.registry.store import MODEL, tracking_client
+from moss_speech.registry.store import MODEL, GoneError, asking_entry, tracking_client
 
 WITHDRAWN_TAG = "moss.withdrawn"
 
@@ -57,11 +58,15 @@ def follow_catalogue(root: Path) -> None:
     path = root / FILE
     write_withdrawn(path, [Withdrawal(w.source, w.speaker) for w in rows])
     for version in sorted(heard | _tagged()):
-        reason = withdrawal_reason(version)
-        if reason:
-            tracking_client().set_model_version_tag(MODEL, str(version), WITHDRAWN_TAG, reason)
-        else:
-            tracking_client().delete_model_version_tag(MODEL, str(version), WITHDRAWN_TAG)
+        with suppress(GoneError), asking_entry(version):
+            _show(version, withdrawal_reason(version))
+
+
+def _show(version: int, reason: str) -> None:
+    if reason:
+        tracking_client().set_model_version_tag(MODEL, str(version), WITHDRAWN_TAG, reason)
+    else:
+        tracking_client().delete_model_version_tag(MODEL, str(version), WITHDRAWN_TAG)
 
 
 def _tagged() -> set[int]:
