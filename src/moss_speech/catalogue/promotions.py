@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from moss_speech.catalogue.gate_tables import GateRow, Motive
@@ -34,6 +34,8 @@ class Wanted:
     approved_by: str
     why: str
     gates: Mapping[str, Any]
+    offered: bool = False
+    """By a pipeline, without a person who chose this version."""
 
 
 def record_intent(
@@ -100,6 +102,14 @@ def _committed(session: Session, *conditions: Any) -> Promotion | None:
 def current(session: Session) -> Promotion | None:
     """The promotion that made the champion of now; None before the first."""
     return _committed(session)
+
+
+def rolled_back_from(session: Session, version: int) -> Promotion | None:
+    """The rollback that ended a version's last time as champion; None if none did."""
+    touches = or_(Promotion.new_version == version, Promotion.old_version == version)
+    is_way_in = Promotion.new_version == version
+    last = _committed(session, touches, or_(is_way_in, Promotion.kind == "rollback"))
+    return last if last is not None and last.old_version == version else None
 
 
 def previous_version(session: Session) -> int | None:

@@ -25,6 +25,7 @@ from moss_speech.catalogue.promotions import (
     record_intent,
     record_outcome,
     record_revert,
+    rolled_back_from,
     unfinished,
 )
 from moss_speech.catalogue.tables import Promotion
@@ -86,14 +87,18 @@ def chosen_version(version: int | None) -> int:
     return found
 
 
+@asking_stores()
 def offer(version: int, gates: Gates) -> Decision:
-    """Promote a candidate if its approval is automatic or a person has given it already."""
-    if gates.approval == "automatic":
-        return promote(version, "automatic gates", gates)
-    if version_with(APPROVED) == version:
-        return promote(version, "the alias approved", gates)
-    wanted = f"set the alias {APPROVED} on version {version} of {MODEL} in the MLflow UI"
-    return Decision(version, "waiting", f"{wanted}, then run `moss-speech promote`")
+    """Promote a candidate if its approval is automatic or a person has given it already.
+
+    What was rolled back from is refused: only a person brings it back, by its number.
+    """
+    approved_by = "automatic gates" if gates.approval == "automatic" else "the alias approved"
+    if gates.approval == "automatic" or version_with(APPROVED) == version:
+        wanted = Wanted(approved_by, "", gates.model_dump(), offered=True)
+        return decide(version, wanted, try_version(version, gates))
+    to_do = f"set the alias {APPROVED} on version {version} of {MODEL} in the MLflow UI"
+    return Decision(version, "waiting", f"{to_do}, then run `moss-speech promote`")
 
 
 @asking_stores()
@@ -117,6 +122,8 @@ def decide(version: int, wanted: Wanted, trial: Trial) -> Decision:
         _settle()
         if (now := champion()) is not None and now.version == version:
             return Decision(version, "committed", "it is the champion already")
+        if wanted.offered and (left := _why_left(version)):
+            return Decision(version, "refused", left)
         promotion = _intend("promote", version, wanted)
         gates = validate_section(promotion.gates, Gates, "gates")
         return _carry_out(promotion, judge(promotion, gates, trial))
@@ -157,6 +164,17 @@ def verified_champion() -> ChampionInfo | None:
     return champion()
 
 
+def _why_left(version: int) -> str:
+    """Why a version that was rolled back from is no champion any more; empty for any other."""
+    with catalogue() as session:
+        left = rolled_back_from(session, version)
+        why = motive_of(session, left) if left else ""
+    if left is None:
+        return ""
+    said = f"{left.approved_by} rolled back from it on {left.recorded_at:%F}{why and ': '}{why}"
+    return f"{said}; `moss-speech promote {version}` promotes it all the same"
+
+
 def _intend(kind: Kind, version: int, wanted: Wanted) -> Promotion:
     with catalogue() as session:
         now, new = current(session), find_version(session, version)
@@ -195,7 +213,7 @@ def _all(results: list[GateResult]) -> str:
 def _move_aliases(promotion: Promotion) -> str:
     """Returns why they cannot be moved; empty if they were."""
     try:
-        if promotion.kind == "promote":
+        if promotion.kind == "promote" or version_with(APPROVED) == promotion.old_version:
             approve(promotion.new_version)
         set_alias(CHAMPION, promotion.new_version)
     except GoneError as error:
