@@ -119,3 +119,16 @@ def test_judging_needs_the_data_of_the_project_root(root: Path) -> None:
     done = run("judge", str(version))
     assert done.exit_code == 1
     assert "data/corpus does not exist: run `make train` first" in done.stderr
+
+
+def test_promotion_of_a_number_is_recorded_under_the_login_name(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOGNAME", "dora")
+    weak = register_candidate(make_candidate("weak", BAD))
+    run("promote", str(weak))
+    run("promote", str(weak), "--by", "bert")
+    approve(weak)
+    run("promote")
+    told = json.loads(run("champions", "--json").stdout)
+    assert [t["who"] for t in told] == ["the alias approved", "bert", "dora"]

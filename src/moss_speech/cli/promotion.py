@@ -13,7 +13,10 @@ if TYPE_CHECKING:
     from moss_speech.registry.promotion import Decision
 
 app = typer.Typer()
-By = Annotated[str, typer.Option("--by", help="Who decides it; kept in the history")]
+By = Annotated[
+    str | None,
+    typer.Option("--by", help="Who decides it; kept. Default: the login name, or the alias"),
+]
 Why = Annotated[str, typer.Option("--why", help="The reason, in words; kept in the history")]
 Version = Annotated[int, typer.Argument(min=1, help="A version of the registry")]
 
@@ -24,15 +27,15 @@ def promote(
     version: Annotated[
         int | None, typer.Argument(min=1, help="Default: the one with the alias approved")
     ] = None,
-    by: By = "the alias approved",
+    by: By = None,
     why: Why = "",
 ) -> None:
     """Make a registered version the champion if its gates hold; needs no server."""
     from moss_speech.registry import promotion
 
     gates = promotion.gates_of_root(settings().root)
-    chosen = promotion.chosen_version(version)
-    _tell(promotion.promote(chosen, by, gates, why))
+    chosen, who = promotion.chosen_version(version, by)
+    _tell(promotion.promote(chosen, who, gates, why))
 
 
 @app.command()

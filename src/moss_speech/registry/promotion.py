@@ -4,6 +4,7 @@ The catalogue decides; MLflow's alias `champion` follows it. A process may die o
 next one that takes the lock finds the intent without an outcome and closes it.
 """
 
+import getpass
 import logging
 from dataclasses import dataclass
 from datetime import datetime
@@ -39,6 +40,7 @@ from moss_speech.registry.versions import APPROVED, CHAMPION, approve, set_alias
 from moss_speech.storage import InUseError
 
 _LOG = logging.getLogger(__name__)
+_BY_ALIAS = "the alias approved"
 _TAG_CHARS = 5000
 """Longest tag of a version in MLflow."""
 
@@ -80,11 +82,16 @@ def gates_of_root(root: Path) -> Gates:
     return load_pipeline(root / "params.yaml").gates
 
 
-def chosen_version(version: int | None) -> int:
-    """`version`, or the one that carries the alias `approved`; `ValueError` if none does."""
-    if (found := version or version_with(APPROVED)) is None:
+def chosen_version(version: int | None, by: str | None) -> tuple[int, str]:
+    """A version and who chose it: `by`, else the login name for a number, else the alias.
+
+    Without a number the one that carries the alias `approved`; `ValueError` if none does.
+    """
+    if version is not None:
+        return version, by or getpass.getuser()
+    if (found := version_with(APPROVED)) is None:
         raise ValueError(f"no version carries the alias {APPROVED!r}; set it in the MLflow UI")
-    return found
+    return found, by or _BY_ALIAS
 
 
 @asking_stores()
@@ -93,7 +100,7 @@ def offer(version: int, gates: Gates) -> Decision:
 
     What was rolled back from is refused: only a person brings it back, by its number.
     """
-    approved_by = "automatic gates" if gates.approval == "automatic" else "the alias approved"
+    approved_by = "automatic gates" if gates.approval == "automatic" else _BY_ALIAS
     if gates.approval == "automatic" or version_with(APPROVED) == version:
         wanted = Wanted(approved_by, "", gates.model_dump(), offered=True)
         return decide(version, wanted, try_version(version, gates))
