@@ -22,8 +22,8 @@ from moss_speech.catalogue.models import (
 from moss_speech.catalogue.promotions import (
     Wanted,
     current,
+    earlier_champions,
     history,
-    previous_version,
     record_intent,
     record_outcome,
     unfinished,
@@ -118,7 +118,7 @@ def test_rolling_back_twice_walks_to_the_first_champion() -> None:
     promote(2, 3, "committed")
     promote(3, 2, "committed", kind="rollback")
     with catalogue() as session:
-        assert previous_version(session) == 1
+        assert earlier_champions(session) == [1]
 
 
 def test_promotion_has_at_most_one_outcome() -> None:

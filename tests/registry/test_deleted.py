@@ -7,7 +7,7 @@ import pytest
 
 from moss_speech.catalogue.consents import Whose
 from moss_speech.catalogue.database import catalogue
-from moss_speech.catalogue.promotions import reverts
+from moss_speech.catalogue.promotions import earlier_champions, history, reverts
 from moss_speech.corpus.clean.withdrawn import FILE
 from moss_speech.registry.addresses import find_registered
 from moss_speech.registry.lineage import record_data
@@ -105,3 +105,40 @@ def test_speaker_is_forgotten_though_a_version_that_heard_them_was_deleted(
     delete(register_candidate(made))
     forget(Whose(speaker="espeak:f1"), "letter 17", "me", store)
     assert "espeak:f1" in (store / FILE).read_text()
+
+
+def test_rollback_passes_over_champions_that_may_not_be_served() -> None:
+    first, second, third, _ = promoted("first", "second", "third", "fourth")
+    delete(third)
+    (weights,) = [
+        path
+        for path in (settings().state / "artifacts").rglob("bundle/*/lm/model.safetensors")
+        if path.read_bytes() == b"second"
+    ]
+    weights.write_bytes(b"damaged")
+    assert rollback("anna").result == "committed"
+    assert (version_with(CHAMPION), champion().version) == (first, first)
+    with catalogue() as session:
+        tried = [(p.new_version, o.result) for p, o in history(session)][:3]
+    assert tried == [(first, "committed"), (second, "refused"), (third, "refused")]
+    with pytest.raises(ValueError, match="no earlier champion"):
+        rollback("anna")
+
+
+def test_rollback_names_every_champion_that_it_may_not_go_back_to() -> None:
+    first, second, third = promoted("first", "second", "third")
+    delete(first)
+    delete(second)
+    decision = rollback("anna")
+    assert (decision.version, decision.result, champion().version) == (first, "refused", third)
+    assert "version 2 is gone from the registry" in decision.reason
+    assert "version 1 is gone from the registry" in decision.reason
+
+
+def test_champion_of_two_terms_is_gone_back_to_in_order() -> None:
+    first, second = promoted("first", "second")
+    (third,) = register("third")
+    for version in (first, third):
+        promote(version, "anna")
+    with catalogue() as session:
+        assert earlier_champions(session) == [first, second]

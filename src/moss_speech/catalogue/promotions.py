@@ -112,14 +112,23 @@ def rolled_back_from(session: Session, version: int) -> Promotion | None:
     return last if last is not None and last.old_version == version else None
 
 
-def previous_version(session: Session) -> int | None:
-    """The version that was champion before the present one was first promoted over it."""
+def earlier_champions(session: Session) -> list[int]:
+    """Versions that were champion before the present one, each before the one promoted over it."""
     if (now := current(session)) is None:
-        return None
-    made = _committed(
-        session, Promotion.kind == "promote", Promotion.new_version == now.new_version
-    )
-    return made.old_version if made else None
+        return []
+    found, version, before = list[int](), now.new_version, now.id + 1
+    while made := _committed(
+        session,
+        Promotion.kind == "promote",
+        Promotion.new_version == version,
+        Promotion.id < before,
+    ):
+        if made.old_version is None:
+            break
+        version, before = made.old_version, made.id
+        if version not in (now.new_version, *found):
+            found.append(version)
+    return found
 
 
 def history(session: Session) -> list[tuple[Promotion, Outcome | None]]:

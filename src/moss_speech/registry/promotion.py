@@ -6,7 +6,7 @@ next one that takes the lock finds the intent without an outcome and closes it.
 
 import getpass
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Literal
@@ -19,9 +19,9 @@ from moss_speech.catalogue.promotions import (
     Result,
     Wanted,
     current,
+    earlier_champions,
     gates_of,
     motive_of,
-    previous_version,
     record_gates,
     record_intent,
     record_outcome,
@@ -138,19 +138,26 @@ def decide(version: int, wanted: Wanted, trial: Trial) -> Decision:
 
 @asking_stores()
 def rollback(approved_by: str, why: str = "") -> Decision:
-    """Make the previous champion the champion again; `ValueError` if there was none.
+    """Make the last champion that may be served the champion again; `ValueError` if none was.
 
     Its gates held when it was promoted: only the bundle's digest and that nobody whom it heard
-    has withdrawn are checked again.
+    has withdrawn are checked again. Each that is refused is on record; if all are, the decision
+    is on the last one and names them all.
     """
     with promotion_lock():
         _settle()
         with catalogue() as session:
-            previous = previous_version(session)
-        if previous is None:
+            earlier = earlier_champions(session)
+        refused = list[Decision]()
+        for version in earlier:
+            promotion = _intend("rollback", version, Wanted(approved_by, why, {}))
+            decision = _carry_out(promotion, _judge_rollback(promotion))
+            if decision.result == "committed":
+                return decision
+            refused.append(decision)
+        if not refused:
             raise ValueError("there is no earlier champion to go back to")
-        promotion = _intend("rollback", previous, Wanted(approved_by, why, {}))
-        return _carry_out(promotion, _judge_rollback(promotion))
+        return replace(refused[-1], reason="; ".join(found.reason for found in refused))
 
 
 @asking_stores()
