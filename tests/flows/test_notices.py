@@ -9,7 +9,7 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
-from flows._notices import TOLD, verdicts_since
+from flows._notices import TOLD, untold_verdicts
 from moss_speech.registry.promotion import rollback
 from moss_speech.registry.store import tracking_client
 from moss_speech.registry.versions import register_candidate
@@ -78,4 +78,4 @@ def test_run_ends_as_it_would_though_the_receiver_is_broken(
 
 
 def test_nothing_is_told_of_an_empty_catalogue(store: Path) -> None:
-    assert verdicts_since(datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)) == []
+    assert untold_verdicts(datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)) == []
