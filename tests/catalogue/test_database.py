@@ -1,13 +1,16 @@
 """Opening the catalogue: migrations, several processes, locks."""
 
 import multiprocessing
+from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
-from sqlalchemy import inspect, text
+from sqlalchemy import Engine, inspect, select, text
 
 from moss_speech.catalogue.data import SourceFacts, VerdictFacts, find_dataset, record_dataset
 from moss_speech.catalogue.database import (
@@ -17,7 +20,8 @@ from moss_speech.catalogue.database import (
     open_catalogue,
     promotion_lock,
 )
-from moss_speech.catalogue.tables import Table
+from moss_speech.catalogue.models import last_evaluation, record_evaluation
+from moss_speech.catalogue.tables import Evaluation, Table
 from moss_speech.settings import settings
 from moss_speech.storage import InUseError
 
@@ -27,6 +31,13 @@ VERDICTS = [
     VerdictFacts("a", "espeak:f1", True),
     VerdictFacts("b", "espeak:f2", False, "duration", "0.1 s", "0.3..20 s"),
 ]
+
+
+def _migrate(engine: Engine, to: Callable[[Config, str], None], revision: str) -> None:
+    config = migration_config()
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        to(config, revision)
 
 
 def test_migrations_make_exactly_the_tables_of_the_code(catalogue_url: str) -> None:
@@ -39,15 +50,40 @@ def test_migrations_make_exactly_the_tables_of_the_code(catalogue_url: str) -> N
 def test_migrations_go_down_and_up_again_with_data_in_the_tables(catalogue_url: str) -> None:
     with catalogue() as session:
         record_dataset(session, "d" * 64, SOURCES, VERDICTS)
-    engine, config = open_catalogue(catalogue_url).kw["bind"], migration_config()
-    with engine.begin() as connection:
-        config.attributes["connection"] = connection
-        command.downgrade(config, "base")
+        record_evaluation(session, "b" * 64, {"accuracy": {"s2s": 0.5}})
+    engine = open_catalogue(catalogue_url).kw["bind"]
+    _migrate(engine, command.downgrade, "base")
     assert set(inspect(engine).get_table_names()) == {"alembic_version"}
-    with engine.begin() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+    _migrate(engine, command.upgrade, "head")
     assert set(Table.metadata.tables) < set(inspect(engine).get_table_names())
+
+
+def test_older_figures_are_sorted_into_their_evaluations(catalogue_url: str) -> None:
+    """Two evaluations of one bundle, the second without t2t; one of another in between; later a
+    third that shares no figure with the second."""
+    first, other = "a" * 64, "b" * 64
+    with catalogue() as session:
+        record_evaluation(session, first, {"accuracy": {"t2t": 1.0, "s2s": 0.5}})
+        record_evaluation(session, other, {"accuracy": {"t2t": 0.9}})
+        record_evaluation(session, first, {"accuracy": {"s2s": 0.7}})
+    engine = open_catalogue(catalogue_url).kw["bind"]
+    _migrate(engine, command.downgrade, "0005")
+    assert "evaluation_sets" not in inspect(engine).get_table_names()
+    _migrate(engine, command.upgrade, "head")
+    assert _reached(first) == {"s2s": 0.7}
+    assert _reached(other) == {"t2t": 0.9}
+    with catalogue() as session:
+        record_evaluation(session, first, {"accuracy": {"t2t": 0.8}})
+        newest = session.scalars(select(Evaluation).order_by(Evaluation.id.desc())).first()
+        newest.recorded_at += timedelta(hours=1)
+    _migrate(engine, command.downgrade, "0005")
+    _migrate(engine, command.upgrade, "head")
+    assert _reached(first) == {"t2t": 0.8}
+
+
+def _reached(digest: str) -> dict[str, float]:
+    with catalogue() as session:
+        return {name: row.value for name, row in last_evaluation(session, digest).items()}
 
 
 def _open(url: str) -> None:

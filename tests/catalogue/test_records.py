@@ -1,5 +1,7 @@
 """What is written to the catalogue and how it is asked."""
 
+from dataclasses import replace
+
 import pytest
 from sqlalchemy.exc import IntegrityError
 
@@ -28,6 +30,7 @@ from moss_speech.catalogue.promotions import (
     record_outcome,
     unfinished,
 )
+from moss_speech.catalogue.verdict_items import ItemFacts, last_items, record_items
 
 pytestmark = pytest.mark.usefixtures("catalogue_url")
 DATA, BUNDLE = "d" * 64, "b" * 64
@@ -88,16 +91,35 @@ def test_unknown_version_is_refused_with_those_there_are() -> None:
         find_version(session, 7)
 
 
-def test_last_evaluation_gives_the_newest_figure_of_each_metric() -> None:
+def test_last_evaluation_lends_no_figure_of_an_older_one() -> None:
+    """Missing, null and not a number: none of them is what an older evaluation reached."""
+    lost = {"s2s": {"value": 0.7}, "t2t": {"value": None}, "s2t": {"value": float("nan")}}
     with catalogue() as session:
-        record_evaluation(
-            session, BUNDLE, {"accuracy": {"s2s": {"value": 0.5}, "t2t": {"value": 1}}}
-        )
-        record_evaluation(session, BUNDLE, {"accuracy": {"s2s": {"value": 0.7}}})
+        old = {name: {"value": 1.0} for name in ("s2s", "t2t", "s2t", "t2s")}
+        record_evaluation(session, BUNDLE, {"accuracy": old})
+        record_evaluation(session, BUNDLE, {"accuracy": lost})
         record_evaluation(session, DATA, {"accuracy": {"s2s": {"value": 0.1}}})
     with catalogue() as session:
         reached = {name: row.value for name, row in last_evaluation(session, BUNDLE).items()}
-    assert reached == {"s2s": 0.7, "t2t": 1.0}
+        assert reached == {"s2s": 0.7}
+        record_evaluation(session, BUNDLE, {})
+    with catalogue() as session:
+        assert last_evaluation(session, BUNDLE) == {}
+
+
+def test_last_items_are_those_of_the_newest_evaluation_even_if_it_has_none() -> None:
+    item = ItemFacts("s2s", "a", "fact", "voice", "q", 1.0)
+    with catalogue() as session:
+        record_items(session, BUNDLE, [item])
+        record_items(session, DATA, [item])
+    with catalogue() as session:
+        assert last_items(session, BUNDLE, "s2s") == {"a": item}
+        record_items(session, BUNDLE, [replace(item, metric="t2t")])
+    with catalogue() as session:
+        assert last_items(session, BUNDLE, "s2s") == {}
+        record_items(session, BUNDLE, [])
+    with catalogue() as session:
+        assert last_items(session, BUNDLE, "t2t") == {}
 
 
 def test_champion_is_the_last_committed_promotion() -> None:

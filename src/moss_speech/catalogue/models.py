@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from moss_speech.catalogue.tables import Dataset, Evaluation, ModelVersion
+from moss_speech.catalogue.tables import Dataset, Evaluation, EvaluationSet, ModelVersion
 
 
 @dataclass(frozen=True)
@@ -85,13 +85,19 @@ def figures(metrics: Mapping[str, Any], prefix: str = "") -> dict[str, Figure]:
 
 
 def record_evaluation(session: Session, digest: str, metrics: Mapping[str, Any]) -> None:
-    """Write the figures of one evaluation of a bundle: the content of reports/metrics.json."""
+    """Write the figures of one evaluation of a bundle: the content of reports/metrics.json.
+
+    One without figures is written too: it is the newest from now on.
+    """
+    made = EvaluationSet(digest=digest)
+    session.add(made)
+    session.flush()
     for metric, figure in figures(metrics).items():
-        session.add(Evaluation(digest=digest, metric=metric, **asdict(figure)))
+        session.add(Evaluation(set_id=made.id, digest=digest, metric=metric, **asdict(figure)))
 
 
 def last_evaluation(session: Session, digest: str) -> dict[str, Evaluation]:
-    """The newest figure of each metric of a bundle."""
-    newest = select(func.max(Evaluation.id)).where(Evaluation.digest == digest)
-    query = select(Evaluation).where(Evaluation.id.in_(newest.group_by(Evaluation.metric)))
+    """The figures of the newest evaluation of a bundle; what it lacks, no older one lends it."""
+    newest = select(func.max(EvaluationSet.id)).where(EvaluationSet.digest == digest)
+    query = select(Evaluation).where(Evaluation.set_id == newest.scalar_subquery())
     return {row.metric: row for row in session.scalars(query)}

@@ -110,13 +110,25 @@ class ModelVersion(Table):
     recorded_at: Mapped[datetime] = mapped_column(Utc, default=now)
 
 
+class EvaluationSet(Table):
+    """One evaluation of a bundle, also one that reached no figure."""
+
+    __tablename__ = "evaluation_sets"
+    __table_args__ = (Index(None, "digest"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    digest: Mapped[str] = mapped_column(String(DIGEST_CHARS))
+    recorded_at: Mapped[datetime] = mapped_column(Utc, default=now)
+
+
 class Evaluation(Table):
     """One figure that a bundle reached, with its 95 % interval and number of items."""
 
     __tablename__ = "evaluations"
-    __table_args__ = (Index(None, "digest", "metric"),)
+    __table_args__ = (Index(None, "set_id"),)
 
     id: Mapped[int] = mapped_column(primary_key=True)
+    set_id: Mapped[int] = mapped_column(ForeignKey("evaluation_sets.id"))
     digest: Mapped[str] = mapped_column(String(DIGEST_CHARS))
     metric: Mapped[str]
     value: Mapped[float]

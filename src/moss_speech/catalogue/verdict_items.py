@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 
-from sqlalchemy import insert, select
+from sqlalchemy import func, insert, select
 from sqlalchemy.orm import Session
 
 from moss_speech.catalogue.gate_tables import ItemSet, ItemValue
@@ -35,23 +35,17 @@ class Pairs:
 
 
 def record_items(session: Session, digest: str, items: Iterable[ItemFacts]) -> None:
-    """Write the items of one evaluation of a bundle; nothing if there are none."""
-    if rows := [asdict(item) for item in items]:
-        made = ItemSet(digest=digest)
-        session.add(made)
-        session.flush()
-        session.execute(insert(ItemValue), [{"set_id": made.id, **row} for row in rows])
+    """Write the items of one evaluation of a bundle; one without items is the newest too."""
+    made = ItemSet(digest=digest)
+    session.add(made)
+    session.flush()
+    if rows := [{"set_id": made.id, **asdict(item)} for item in items]:
+        session.execute(insert(ItemValue), rows)
 
 
 def last_items(session: Session, digest: str, metric: str) -> dict[str, ItemFacts]:
-    """Items of a figure by id, from the newest evaluation of a bundle that has any."""
-    newest = (
-        select(ItemSet.id)
-        .join(ItemValue)
-        .where(ItemSet.digest == digest, ItemValue.metric == metric)
-        .order_by(ItemSet.id.desc())
-        .limit(1)
-    )
+    """Items of a figure by id, of the newest evaluation of a bundle; none if it has none."""
+    newest = select(func.max(ItemSet.id)).where(ItemSet.digest == digest)
     query = select(ItemValue).where(
         ItemValue.set_id == newest.scalar_subquery(), ItemValue.metric == metric
     )
