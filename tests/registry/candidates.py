@@ -36,7 +36,7 @@ GATES = Gates(
     register_in="any_root",
     at_least={"s2s": 0.8, "t2t": 0.9},
     at_most={},
-    no_worse=NoWorse(figures=["s2s"], margin=0.1, confidence=0.95, resamples=100),
+    no_worse=NoWorse(figures=["s2s"], margin=0.6, confidence=0.95, resamples=100),
     undeclared_sources="refused",
     unlicensed_weights="refused",
     answers_within_s=600,

@@ -1,5 +1,7 @@
 """A candidate against the champion, item by item: by hand, by another computation, by property."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -23,11 +25,34 @@ def items(values: list[float], asked: str = "a", n_voices: int = 4) -> dict[str,
     }
 
 
-def test_model_against_itself_passes_with_an_interval_of_nothing() -> None:
-    values = [1.0, 0.0, 0.5, 1.0] * 5
+def test_equal_answers_to_enough_facts_pass_with_an_interval_of_nothing() -> None:
+    values = [1.0, 0.0, 0.5, 1.0] * 10
     result = no_worse("s2s", pair(items(values), items(values)), 3, P)
     assert result.met
-    assert (result.figures["low"], result.figures["high"], result.figures["n"]) == (0.0, 0.0, 20)
+    assert (result.figures["low"], result.figures["high"], result.figures["n"]) == (0.0, 0.0, 40)
+
+
+@pytest.mark.parametrize("margin", [0.03, 0.12, 0.6])
+def test_fewest_facts_that_pass_are_those_of_the_binomial_and_of_the_message(margin: float) -> None:
+    """As many as find a share of `margin` of changed answers with 95 %: 99, 24 and 4."""
+    p = P.model_copy(update={"margin": margin})
+    n_facts = next(n for n in range(1, 200) if (1 - margin) ** n <= 0.05)
+    enough, few = items([1.0] * n_facts), items([1.0] * (n_facts - 1))
+    assert no_worse("s2s", pair(enough, enough), 3, p).met
+    refused = no_worse("s2s", pair(few, few), 3, p)
+    assert not refused.met
+    assert f"not enough items: of {n_facts - 1} facts" in str(refused)
+    assert str(refused).endswith(f"at least {n_facts} facts would do")
+
+
+def test_many_items_of_one_fact_decide_nothing() -> None:
+    """The bootstrap has one fact and one voice to draw from, so its interval has no width."""
+    old = {n: replace(i, fact="f") for n, i in items([1.0] * 40, n_voices=1).items()}
+    new = {n: replace(i, value=float(n != "i007")) for n, i in old.items()}
+    result = no_worse("s2s", pair(old, new), 3, P)
+    assert result.figures["high"] == result.figures["low"]
+    assert not result.met
+    assert "not enough items: of 1 facts a share of 0.950 can change unseen" in str(result)
 
 
 def test_interval_is_that_of_resampling_facts_and_voices_one_by_one() -> None:
@@ -61,17 +86,17 @@ def test_surely_worse_perhaps_worse_and_undecided_are_told_apart() -> None:
     assert str(no_worse("s2s", pair(good, worse), 3, P)).endswith("; it is worse")
     slightly = items([0.0] * 36 + [1.0] * (n - 36), **one_voice)
     assert str(no_worse("s2s", pair(good, slightly), 3, P)).endswith("; it may be worse")
-    few, fewer = items([1.0, 0.0] * 5), items([0.0, 1.0] * 5)
+    few, fewer = items([1.0, 0.0] * 15), items([0.0, 1.0] * 15)
     undecided = no_worse("s2s", pair(few, fewer), 3, P)
     assert not undecided.met
     assert "not enough items: the interval's half-width" in str(undecided)
 
 
 def test_items_needed_grow_with_the_square_of_the_missing_width() -> None:
-    few, fewer = items([1.0, 0.0] * 5), items([0.0, 1.0] * 5)
+    few, fewer = items([1.0, 0.0] * 15), items([0.0, 1.0] * 15)
     pairs = pair(few, fewer)
     found = difference(pairs, P)
-    wanted = np.ceil(10 * ((found.high - found.low) / 2 / P.margin) ** 2)
+    wanted = np.ceil(30 * ((found.high - found.low) / 2 / P.margin) ** 2)
     assert f"about {wanted:.0f} items would decide" in str(no_worse("s2s", pairs, 3, P))
 
 
@@ -91,17 +116,18 @@ def test_other_questions_and_other_items_cannot_be_compared() -> None:
         st.tuples(st.sampled_from([0.0, 0.5, 1.0]), st.sampled_from([0.0, 0.5, 1.0])),
         min_size=2,
         max_size=40,
-    )
+    ),
+    st.sampled_from([0.1, 0.5]),
 )
 def test_what_passes_is_decided_and_above_the_margin_and_swapping_mirrors_it(
-    values: list[tuple[float, float]],
+    values: list[tuple[float, float]], margin: float
 ) -> None:
     old, new = items([o for o, _ in values]), items([n for _, n in values])
-    p = P.model_copy(update={"resamples": 200})
+    p = P.model_copy(update={"resamples": 200, "margin": margin})
     result, mirrored = no_worse("s2s", pair(old, new), 3, p), difference(pair(new, old), p)
     f = result.figures
-    decided = (f["high"] - f["low"]) / 2 <= p.margin
-    assert result.met == (decided and f["low"] > -p.margin)
+    decided = (f["high"] - f["low"]) / 2 <= margin and (1 - margin) ** len(values) <= 0.05
+    assert result.met == (decided and f["low"] > -margin)
     assert (f["low"], f["high"]) == pytest.approx((-mirrored.high, -mirrored.low))
 
 

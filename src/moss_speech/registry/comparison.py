@@ -1,7 +1,9 @@
 """Whether a candidate is no worse than the champion, on the items that both were asked.
 
 The difference of each item's values is averaged; its interval comes from the paired bootstrap of
-`evaluation.statistics`, which draws whole facts and whole voices.
+`evaluation.statistics`, which draws whole facts and whole voices. It can only draw what was asked:
+where no answer changed, or all are of one fact, it has no width. So the width that counts is at
+least the share of facts that can change without one of those that were asked (rule of three).
 """
 
 import math
@@ -35,13 +37,18 @@ def no_worse(name: str, pairs: Pairs, champion: int, p: NoWorse) -> GateResult:
         )
         figures = {"n": len(pairs.common), "n_other": pairs.n_other, "margin": p.margin}
         return GateResult(gate, False, said, figures)
-    found = difference(pairs, p)
-    wrong = _wrong(found, p.margin)
+    found, n_facts = difference(pairs, p), len({new.fact for _, new in pairs.common})
+    wrong = _wrong(found, n_facts, p)
     interval = f"{found.value:+.3f} ({found.low:+.3f} to {found.high:+.3f}, n {found.n})"
     said = f"{against}: {interval}, must stay above {-p.margin:+.3f}"
     figures = {"value": found.value, "low": found.low, "high": found.high, "n": found.n}
     said += f"; {wrong}" if wrong else ""
-    return GateResult(gate, not wrong, said, figures | {"margin": p.margin})
+    return GateResult(gate, not wrong, said, figures | {"n_facts": n_facts, "margin": p.margin})
+
+
+def unseen(n_facts: int, confidence: float) -> float:
+    """The share of facts that may change although none of `n_facts` did: about 3 / n at 95 %."""
+    return 1 - float((1 - confidence) ** (1 / n_facts))
 
 
 def first_champion(name: str) -> GateResult:
@@ -49,15 +56,21 @@ def first_champion(name: str) -> GateResult:
     return GateResult(f"{name} no worse", True, f"{name}: no champion yet, nothing to compare", {})
 
 
-def _wrong(found: Estimate, margin: float) -> str:
+def _wrong(found: Estimate, n_facts: int, p: NoWorse) -> str:
     """Why the difference does not do; empty if it does."""
-    half = (found.high - found.low) / 2
-    if found.high < -margin:
+    half, least = (found.high - found.low) / 2, unseen(n_facts, p.confidence)
+    if least > p.margin:
+        enough = math.ceil(math.log(1 - p.confidence) / math.log(1 - p.margin))
+        return (
+            f"not enough items: of {n_facts} facts a share of {least:.3f} can change unseen, "
+            f"more than the margin {p.margin:.3f}; at least {enough} facts would do"
+        )
+    if found.high < -p.margin:
         return "it is worse"
-    if half > margin:
-        enough = math.ceil(found.n * (half / margin) ** 2)
+    if half > p.margin:
+        enough = math.ceil(found.n * (half / p.margin) ** 2)
         return (
             f"not enough items: the interval's half-width {half:.3f} exceeds the margin "
-            f"{margin:.3f}, about {enough} items would decide"
+            f"{p.margin:.3f}, about {enough} items would decide"
         )
-    return "it may be worse" if found.low <= -margin else ""
+    return "it may be worse" if found.low <= -p.margin else ""
