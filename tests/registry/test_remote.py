@@ -1,20 +1,26 @@
-"""A report on a machine that has nothing but the address of the tracking server."""
+"""Reports and bundles where artifacts are behind the tracking server."""
 
 import subprocess
 import sys
 import time
 import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from flows._server import free_port
+from moss_speech.catalogue.database import promotion_lock
 from moss_speech.evaluation.pages.report import report_page
+from moss_speech.registry.fetch import fetch_model
+from moss_speech.registry.promotion import rollback
+from moss_speech.registry.store import MODEL
 from moss_speech.registry.subjects import find_subject
 from moss_speech.registry.tracking import pipeline_run, stage_run
 from moss_speech.settings import child_environment, settings
 from tests.evaluation.saved import write_evaluation
+from tests.registry.candidates import promote, register
 
 pytestmark = pytest.mark.slow
 
@@ -68,4 +74,28 @@ def test_run_of_one_machine_is_reported_on_another(
     copies = list((tmp_path / "there/.moss/runs").rglob("report.json"))
     assert len(copies) == 1
     find_subject(parent)
+    settings.cache_clear()
+
+
+def test_damaged_copy_is_fetched_again_and_a_rollback_waits_for_the_lock_with_a_whole_one(
+    tmp_path: Path, server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use_root(tmp_path / "here", server, monkeypatch)
+    first, second = register("first", "second")
+    assert promote(first, "anna").result == promote(second, "anna").result == "committed"
+    weights = fetch_model(f"models:/{MODEL}/{first}") / "lm/model.safetensors"
+    assert weights.is_relative_to(settings().state / "models"), "a copy"
+    weights.write_bytes(b"damaged")
+    assert fetch_model(f"models:/{MODEL}/{first}") / "lm/model.safetensors" == weights
+    assert weights.read_bytes() == b"first"
+    weights.unlink()
+    with ThreadPoolExecutor() as pool:
+        with promotion_lock():
+            begun = pool.submit(rollback, "anna")
+            until_s = time.monotonic() + 50
+            while not weights.exists() and time.monotonic() < until_s:
+                time.sleep(0.05)
+            assert weights.read_bytes() == b"first", "fetched while another holds the lock"
+            assert not begun.done()
+        assert begun.result().result == "committed"
     settings.cache_clear()

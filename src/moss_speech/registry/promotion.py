@@ -144,6 +144,7 @@ def rollback(approved_by: str, why: str = "") -> Decision:
     has withdrawn are checked again. Each that is refused is on record; if all are, the decision
     is on the last one and names them all.
     """
+    _bring_previous()
     with promotion_lock():
         _settle()
         with catalogue() as session:
@@ -158,6 +159,15 @@ def rollback(approved_by: str, why: str = "") -> Decision:
         if not refused:
             raise ValueError("there is no earlier champion to go back to")
         return replace(refused[-1], reason="; ".join(found.reason for found in refused))
+
+
+def _bring_previous() -> None:
+    """Fetch a remote bundle before anybody has to wait for the lock; it is judged under it."""
+    with catalogue() as session:
+        previous = previous_version(session)
+        version = None if previous is None else find_version(session, previous)
+    if version is not None:
+        whole_bundle(version)
 
 
 @asking_stores()

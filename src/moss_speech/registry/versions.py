@@ -199,18 +199,21 @@ def local_bundle(version: ModelVersion) -> Path | None:
 def bundle_of(version: ModelVersion) -> Path:
     """The bundle folder of a version; `ValueError` if it is not what was registered.
 
-    It is the artifact folder itself when that is local, else a copy in the state folder.
+    It is the artifact folder itself when that is local, else a copy in the state folder, which is
+    fetched again if it was damaged.
     """
     if (folder := local_bundle(version)) is not None:
         return _checked(folder, version)
     place = _place(version.digest)
     copy = settings().state / "models" / version.digest
     name = Path(place).name  # what a download is called: the last part of its address
-    if not copy.exists():
+    try:
+        return _checked(copy / name, version)
+    except ValueError:
         with fresh_dir(copy) as folder:
             tracking_client().download_artifacts(version.run_id, place, str(folder))
             _checked(folder / name, version)
-    return _checked(copy / name, version)
+        return copy / name
 
 
 def _file_bundle(run_id: str, bundle: Path, digest: str) -> None:
