@@ -1,5 +1,6 @@
 """From a trained bundle to a registered version, and from an address back to the folder."""
 
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 import pytest
@@ -13,13 +14,22 @@ from moss_speech.registry.versions import (
     APPROVED,
     CANDIDATE,
     CHAMPION,
+    Candidate,
     approve,
     register_candidate,
     version_with,
 )
 from moss_speech.settings import settings
 from moss_speech.storage import tree_digest
-from tests.registry.candidates import BAD, GOOD, make_candidate, promote, register
+from tests.registry.candidates import (
+    BAD,
+    FRESH,
+    GOOD,
+    make_candidate,
+    process_of,
+    promote,
+    register,
+)
 
 pytestmark = pytest.mark.usefixtures("store")
 
@@ -74,6 +84,44 @@ def test_version_that_the_catalogue_missed_is_recorded_at_the_next_offer() -> No
     assert register_candidate(candidate) == 1
     with catalogue() as session:
         assert find_version(session, 1).digest == tree_digest(candidate.bundle)
+
+
+def test_bundle_whose_version_was_deleted_in_mlflow_is_refused_with_what_to_do() -> None:
+    (version,) = register("first")
+    tracking_client().delete_model_version(MODEL, str(version))
+    for _ in range(2):
+        with pytest.raises(ValueError, match=f"version {version} of .* `moss-speech restore`"):
+            register("first")
+    assert register("second") == [version + 1]
+
+
+def test_bundle_that_mlflow_holds_twice_keeps_the_version_that_the_catalogue_knows() -> None:
+    second = register("first", "second")[1]
+    known = tracking_client().get_model_version(MODEL, str(second))
+    for number in (second + 1, second + 2):
+        made = tracking_client().create_model_version(
+            MODEL, known.source, known.run_id, tags=known.tags
+        )
+        assert int(made.version) == number
+    assert register("second") == [second]
+
+
+def test_processes_that_register_one_bundle_together_give_it_one_version() -> None:
+    candidate = make_candidate("first")
+    together = FRESH.Barrier(3)
+    processes = [process_of(_register_with_others, candidate, together) for _ in range(3)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    assert [process.exitcode for process in processes] == [0, 0, 0]
+    assert [int(e.version) for e in tracking_client().search_model_versions()] == [1]
+
+
+def _register_with_others(candidate: Candidate, together: Barrier) -> None:
+    tracking_client()
+    together.wait(120)
+    register_candidate(candidate)
 
 
 def test_champion_address_leads_to_the_very_files_that_were_registered() -> None:

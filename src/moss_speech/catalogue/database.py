@@ -27,7 +27,7 @@ _BUSY_MS = 20_000
 """How long a statement waits for another writer."""
 _WAIT_S = 60.0
 _POLL_S = 0.05
-_UPGRADE_LOCK, _PROMOTION_LOCK = 7701, 7702
+_UPGRADE_LOCK, _PROMOTION_LOCK, _REGISTRATION_LOCK = 7701, 7702, 7703
 """Keys of PostgreSQL's advisory locks, and of the lock files beside a SQLite database."""
 _HELD = "{} is held by another process for over {:g} s"
 
@@ -158,9 +158,18 @@ def transact(url: str, work: Work[T]) -> T:
 
 
 @contextmanager
-def promotion_lock(wait_s: float = _WAIT_S) -> Iterator[None]:
-    """Held by the one process that may move the champion; `InUseError` after `wait_s`."""
+def _held(key: int, what: str, wait_s: float) -> Iterator[None]:
     with _asking():
         engine: Engine = open_catalogue(settings().catalogue_url).kw["bind"]
-        with _lock(engine, _PROMOTION_LOCK, "the promotion lock", wait_s):
+        with _lock(engine, key, what, wait_s):
             yield
+
+
+def promotion_lock(wait_s: float = _WAIT_S) -> AbstractContextManager[None]:
+    """Held by the one process that may move the champion; `InUseError` after `wait_s`."""
+    return _held(_PROMOTION_LOCK, "the promotion lock", wait_s)
+
+
+def registration_lock() -> AbstractContextManager[None]:
+    """Held while a bundle gets its version: two that offer the same one make one version."""
+    return _held(_REGISTRATION_LOCK, "the registration lock", _WAIT_S)

@@ -9,12 +9,13 @@ from urllib.parse import urlparse
 from urllib.request import url2pathname
 
 from moss_speech.catalogue.data import find_dataset
-from moss_speech.catalogue.database import catalogue
+from moss_speech.catalogue.database import catalogue, registration_lock
 from moss_speech.catalogue.models import (
     figures,
     find_version,
     record_evaluation,
     record_version,
+    version_of,
 )
 from moss_speech.catalogue.recipes import record_recipe
 from moss_speech.catalogue.tables import ModelVersion
@@ -65,12 +66,24 @@ def _create_model() -> None:
 
 
 def _known_version(digest: str) -> Any | None:
+    """The registry's entry of a bundle. The catalogue says which, where it knows the bundle."""
     query = f"name = '{MODEL}' and tags.`{DIGEST_TAG}` = '{digest}'"
-    return next(iter(tracking_client().search_model_versions(query)), None)
+    entries = {int(e.version): e for e in tracking_client().search_model_versions(query)}
+    with catalogue() as session:
+        known = version_of(session, digest)
+    if known is None:
+        return entries[min(entries)] if entries else None
+    if known.version not in entries:
+        raise ValueError(
+            f"version {known.version} of {MODEL} holds this bundle, but its entry is gone from "
+            "MLflow, which gives no number twice: `moss-speech restore` a backup that has it, or "
+            "register a bundle that differs; if it was never deleted, MOSS_MLFLOW_TRACKING_URI "
+            "and MOSS_DATABASE_URL must belong together"
+        )
+    return entries[known.version]
 
 
-def _new_version(tracker: MlflowTracker, candidate: Candidate, digest: str) -> Any:
-    _file_bundle(tracker.run_id, candidate.bundle, digest)
+def _new_version(tracker: MlflowTracker, digest: str) -> Any:
     return tracking_client().create_model_version(
         MODEL,
         source=f"runs:/{tracker.run_id}/{_place(digest)}",
@@ -99,16 +112,19 @@ def _register(tracker: MlflowTracker, candidate: Candidate) -> int:
     digest, items = tree_digest(candidate.bundle), report_items(candidate.report)
     recipe = recipe_of_root(settings().root)
     _create_model()
+    if _known_version(digest) is None:  # filed before anybody has to wait for the lock
+        _file_bundle(tracker.run_id, candidate.bundle, digest)
     tracking_client().log_artifacts(tracker.run_id, str(candidate.report), _REPORT)
-    entry = _known_version(digest) or _new_version(tracker, candidate, digest)
-    version = int(entry.version)
-    with catalogue() as session:
-        dataset = find_dataset(session, candidate.dataset) if candidate.dataset else None
-        recorded = record_version(session, version, digest, entry.run_id, dataset)
-        record_recipe(session, version, recipe)
-        record_evaluation(session, digest, candidate.metrics)
-        record_items(session, digest, items)
-    record_version_origin(version, tracker.run_id, candidate.bundle)
+    with registration_lock():
+        entry = _known_version(digest) or _new_version(tracker, digest)
+        version = int(entry.version)
+        with catalogue() as session:
+            dataset = find_dataset(session, candidate.dataset) if candidate.dataset else None
+            recorded = record_version(session, version, digest, entry.run_id, dataset)
+            record_recipe(session, version, recipe)
+            record_evaluation(session, digest, candidate.metrics)
+            record_items(session, digest, items)
+        record_version_origin(version, tracker.run_id, candidate.bundle)
     _mend(recorded, candidate.bundle)
     _tag_figures(version, candidate.metrics)
     tracking_client().set_registered_model_alias(MODEL, CANDIDATE, str(version))
