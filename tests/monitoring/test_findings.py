@@ -5,12 +5,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
 from moss_speech.catalogue.database import catalogue
+from moss_speech.catalogue.monitor_tables import MonitorFigure
 from moss_speech.catalogue.monitoring import (
     drifting,
-    figures_of,
     record_figures,
     reference_values,
     watched_until,
@@ -92,7 +93,8 @@ def test_catalogue_gives_reference_window_and_what_drifts(catalogue_url: str) ->
         assert reference_values(session, "s", "3") == []
         assert drifting(session) == {("s", "")}
         assert watched_until(session) == TUESDAY
-        assert [f.figure for f in figures_of(session, "w3")] == ["s", "t"]
+        watched = select(MonitorFigure.figure).where(MonitorFigure.watch == "w3")
+        assert sorted(session.scalars(watched)) == ["s", "t"]
         anew = [row("s", "reference", [7.0], begins_reference=True), row("s", "compared", [])]
         record_figures(session, "w4", (TUESDAY, TUESDAY), anew)
     with catalogue() as session:

@@ -18,7 +18,7 @@ import pytest
 from flows._server import free_port
 from moss_speech.catalogue.database import UnreachableError, catalogue
 from moss_speech.catalogue.promotions import history
-from moss_speech.registry.promotion import champion, rollback, settle
+from moss_speech.registry.promotion import champion, rollback, verified_champion
 from moss_speech.registry.store import MODEL, StoreError, tracking_client
 from moss_speech.registry.versions import CHAMPION, version_with
 from moss_speech.settings import child_environment, settings
@@ -168,7 +168,7 @@ def _table(faults: Sequence[Fault], proxy: Proxy) -> Iterator[str]:
         assert type(error) is (fault.told or type(None)), f"{fault.what}: {error!r}"
         proxy.heal()
         assert champion().version in (now, other), f"{fault.what}: one that was approved"
-        settle()
+        verified_champion()
         result = _last_result(n_before)
         assert result == fault.result, fault.what
         found, wanted = champion().version, other if result == "committed" else now

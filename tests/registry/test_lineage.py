@@ -1,14 +1,18 @@
 """From the corpus folders that the stages write to what the catalogue knows of them."""
 
-import dataclasses
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from click.testing import Result
+from typer.testing import CliRunner
 
 from moss_speech.catalogue.consents import consents
 from moss_speech.catalogue.data import find_dataset, sources_of, verdict_on
 from moss_speech.catalogue.database import catalogue
 from moss_speech.catalogue.lineage import runs_of, versions_that_heard
+from moss_speech.cli.main import app
 from moss_speech.corpus.clean.verdicts import Reject
 from moss_speech.registry.lineage import record_data
 from moss_speech.registry.tracking import PARENT_TAG, filed_run, link_skipped, pipeline_run
@@ -37,6 +41,29 @@ def test_model_is_found_by_a_speaker_that_its_data_kept(corpus: Path, clean: Pat
         heard = versions_that_heard(session, "espeak:f1")
         assert [v.version for v in heard] == [version]
         assert versions_that_heard(session, "espeak:f2") == []
+
+
+def test_verdict_on_an_utterance_is_told_with_the_version_that_was_made_of_it(
+    corpus: Path, clean: Path
+) -> None:
+    digest = record_data(corpus, clean)
+    version = str(register_candidate(replace(make_candidate("first"), dataset=digest)))
+
+    def told(*words: str) -> Result:
+        return CliRunner().invoke(app, ["lineage", "verdict", *words])
+
+    at = f"data {digest[:12]}"
+    rejected = "rejected: duration is 0.1 s, allowed is 0.3..20 s"
+    assert told(version, "bad").stdout == f"{at}  speaker espeak:f2  {rejected}\n"
+    assert told(version, "good").stdout == f"{at}  speaker espeak:f1  kept\n"
+    facts = json.loads(told(version, "bad", "--json").stdout)
+    assert (facts["data"], facts["kept"], facts["reason"]) == (digest, False, "duration")
+    assert (
+        told(version, "other").stdout == f"no data of version {version} has the utterance 'other'\n"
+    )
+    unknown = told("7", "bad")
+    assert unknown.exit_code == 1
+    assert "no model version 7; registered are [1]" in unknown.stderr
 
 
 def test_data_recorded_again_stay_as_they_are(corpus: Path, clean: Path) -> None:
@@ -80,7 +107,7 @@ def test_runs_of_a_pipeline_and_the_folders_in_them_are_kept_with_the_version(
 
 def test_next_version_that_began_with_this_one_is_its_child(corpus: Path, clean: Path) -> None:
     first, second = make_candidate("first"), make_candidate("second")
-    one = register_candidate(dataclasses.replace(first, dataset=record_data(corpus, clean)))
+    one = register_candidate(replace(first, dataset=record_data(corpus, clean)))
     with pipeline_run({}) as parent:
         tags = {PARENT_TAG: parent, "moss.input.lm": tree_digest(first.bundle / "lm")}
         with filed_run("finetune", tags):

@@ -53,9 +53,3 @@ def drifting(session: Session) -> frozenset[tuple[str, str]]:
     ids = newest.group_by(MonitorFigure.figure, MonitorFigure.version)
     rows = session.scalars(select(MonitorFigure).where(MonitorFigure.id.in_(ids)))
     return frozenset((row.figure, row.version) for row in rows if row.drifted)
-
-
-def figures_of(session: Session, watch: str) -> list[MonitorFigure]:
-    """Every figure of one watch, in the order of writing."""
-    query = select(MonitorFigure).where(MonitorFigure.watch == watch)
-    return list(session.scalars(query.order_by(MonitorFigure.id)))

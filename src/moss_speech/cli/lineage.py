@@ -51,6 +51,33 @@ def heard(
 
 @app.command()
 @plain_errors
+def verdict(
+    version: Version,
+    utterance: Annotated[str, typer.Argument(help="Id of an utterance")],
+    as_json: Json = False,
+) -> None:
+    """Say what cleaning said of an utterance in the data that a version was made of."""
+    from moss_speech.catalogue.data import verdict_on
+    from moss_speech.catalogue.database import catalogue
+    from moss_speech.catalogue.lineage import datasets_of
+    from moss_speech.catalogue.models import find_version
+
+    with catalogue() as session:
+        find_version(session, version)
+        of_each = [(d, verdict_on(session, d, utterance)) for d in datasets_of(session, version)]
+    rows = []
+    for dataset, v in of_each:
+        if v is None:
+            continue
+        facts = {"data": dataset.digest, "speaker": v.speaker, "kept": v.kept}
+        facts |= {"reason": v.reason, "value": v.value, "allowed": v.allowed}
+        said = "kept" if v.kept else f"rejected: {v.reason} is {v.value}, allowed is {v.allowed}"
+        rows.append((facts, f"data {dataset.digest[:12]}  speaker {v.speaker}  {said}"))
+    _print(rows, as_json, f"no data of version {version} has the utterance {utterance!r}")
+
+
+@app.command()
+@plain_errors
 def changed(old: Version, new: Version, as_json: Json = False) -> None:
     """Say what differs between two versions: figures, sources, data, code, params."""
     from moss_speech.catalogue.changes import changes

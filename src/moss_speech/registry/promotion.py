@@ -171,13 +171,6 @@ def _bring_previous() -> None:
 
 
 @asking_stores()
-def settle() -> None:
-    """Close what a dead process left unfinished and undo direct edits of the champion."""
-    with promotion_lock():
-        _settle()
-
-
-@asking_stores()
 def verified_champion() -> ChampionInfo | None:
     """The champion to serve, after direct edits were undone; one under way does not count yet."""
     try:
