@@ -164,9 +164,8 @@ def rollback(approved_by: str, why: str = "") -> Decision:
 def _bring_previous() -> None:
     """Fetch a remote bundle before anybody has to wait for the lock; it is judged under it."""
     with catalogue() as session:
-        previous = previous_version(session)
-        version = None if previous is None else find_version(session, previous)
-    if version is not None:
+        versions = [find_version(session, version) for version in earlier_champions(session)[:1]]
+    for version in versions:
         whole_bundle(version)
 
 
