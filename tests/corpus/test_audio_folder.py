@@ -1,4 +1,5 @@
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -31,11 +32,12 @@ def recordings(tmp_path: Path) -> Path:
 
 
 class Found:
-    """What the reader of a folder finds, its audio imported below the folder's parent."""
+    """What the reader of a folder finds, its audio imported afresh below the folder's parent."""
 
     def __init__(self, folder: Path, **changes: object) -> None:
         audio = folder.parent / "audio"
-        audio.mkdir(exist_ok=True)
+        shutil.rmtree(audio, ignore_errors=True)
+        audio.mkdir()
         values = {"kind": "folder", "name": "my_voice", "path": folder.name, "licence": "CC0"}
         values |= {"consent": "said yes", "split": "train", "import": True, "language": "en"}
         values |= {"speaker": "ann"} | changes
@@ -132,6 +134,38 @@ def test_dialogues_give_roles_and_typed_turns(recordings):
     assert [t.utterances for t in spoken.turns] == [("my_voice-ask",), ("my_voice-tell",)]
     assert [t.text for t in written.turns] == ["say it", "it is green"]
     assert written.turns[0].utterances == ()
+
+
+@pytest.mark.parametrize("imported", [True, False])
+def test_recording_whose_id_is_taken_touches_neither_the_first_nor_its_dialogue(
+    recordings, imported
+):
+    before = collect(recordings, **{"import": imported}).items[0]
+    heard_S = read_audio(recordings.parent / "audio" / before.file, HZ)
+    (recordings / "tell.flac").rename(recordings / "ask_.flac")
+    turns = [{"role": "user", "audio": "ask_.flac", "text": "it is green"}, TELL]
+    (recordings / "dialogues.jsonl").write_text(json.dumps({"turns": turns}))
+    found = collect(recordings, **{"import": imported})
+    assert [i.id for i in found.items] == ["my_voice-ask"]
+    wrong = [(q.item, q.reason, q.value) for q in found.quarantined]
+    assert wrong == [("ask_", "duplicate id", "my_voice-ask")]
+    again_S = read_audio(recordings.parent / "audio" / found.items[0].file, HZ)
+    assert np.array_equal(again_S, heard_S)
+    assert found.dialogues[0].turns[0].utterances == (), "not the words of another recording"
+
+
+def test_copy_is_never_written_over_audio_that_the_corpus_made(recordings):
+    found = collect(recordings)
+    made = recordings.parent / "audio" / found.items[0].file
+    made.write_bytes(b"made before")
+    source = Folder.model_validate(
+        {"kind": "folder", "name": "my_voice", "path": recordings.name, "undeclared": True}
+        | {"speaker": "ann", "import": True}
+    )
+    shares = SplitShares(train=1.0, dev=0.0, test=0.0)
+    reader = AudioFolder(source, Intake(source, recordings.parent, shares, made.parent))
+    assert {i.reason for i in reader.items() if isinstance(i, Quarantined)} == {"duplicate id"}
+    assert made.read_bytes() == b"made before"
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ from moss_speech.audio import (
     resample,
     write_audio,
 )
+from moss_speech.corpus.index import DiskIndex
 from moss_speech.corpus.items import Dialogue, Role, Split
 from moss_speech.corpus.sources.manifests import Item, Quarantined
 from moss_speech.params.sources import Declared, SplitShares
@@ -108,6 +109,7 @@ class Intake:
         self.formats: Counter[str] = Counter()
         self._audio, self._shares = audio, shares
         self._known: tuple[Path, Heading] | None = None
+        self._ids = DiskIndex()
 
     def speaker(self, name: str) -> str:
         """A speaker that the source names, told apart from those of other sources."""
@@ -145,10 +147,21 @@ class Intake:
             self.formats[f"{heading.format} {heading.sample_rate_hz} Hz"] += 1
             item = self._item(_fitted(facts, heading), heading, text, transcript)
             if isinstance(audio, Path) and not self.source.imported:
-                return replace(item, file=str(audio))
-            return item if self._audio is None else self._imported(item, audio)
+                return self._first(replace(item, file=str(audio)))
+            return self._first(item) if self._audio is None else self._imported(item, audio)
         except _UnfitError as unfit:
             return Quarantined(facts.name, *unfit.args)
+
+    def _first(self, item: Item) -> Item:
+        """An item whose id is not taken: by another of this source, or by audio of the corpus.
+
+        Asked before a copy is written, which would lie over the other's, and before a dialogue can
+        take the other's recording for its own.
+        """
+        is_there = self._audio is not None and (self._audio / f"{item.id}.flac").exists()
+        if is_there or not self._ids.add(item.id):
+            raise _UnfitError("duplicate id", item.id, "an id of its own")
+        return item
 
     def _heading(self, audio: Path | _Content) -> Heading:
         """Of a file or content; the last file's is known: utterances of a recording follow on."""
@@ -209,6 +222,7 @@ class Intake:
             raise _UnfitError("unreadable", str(error), "whole audio") from None
         if item.span is None:
             samples_S = _trimmed(samples_S)
+        self._first(item)
         write_audio(self._audio / item.file, samples_S, rate_hz)
         item = replace(item, n_samples=len(samples_S), sample_rate_hz=rate_hz)
         return replace(item, recording="", span=None, channel=0, channels=1)
