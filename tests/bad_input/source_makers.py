@@ -66,6 +66,16 @@ def link(to: str, name: str = "a.wav") -> Callable[[Path], None]:
     return make
 
 
+def pipe(name: str) -> Callable[[Path], None]:
+    """A pipe that nobody writes to."""
+
+    def make(root: Path) -> None:
+        (root / "sound.wav").write_bytes(wav())
+        os.mkfifo(root / name)
+
+    return make
+
+
 def zipped(root: Path) -> None:
     """A zip bomb with the name of a recording."""
     with zipfile.ZipFile(root / "a.wav", "w", zipfile.ZIP_DEFLATED) as bomb:

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import os
 import tracemalloc
 from collections import Counter
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from moss_speech.corpus.sources.detect import find_kind
 from moss_speech.corpus.sources.intake import slug, split_of
 from moss_speech.corpus.sources.kinds import open_source
 from moss_speech.corpus.sources.manifests import write_corpus
+from moss_speech.corpus.sources.tables import read_lines
 from moss_speech.params.base import validate_section
 from moss_speech.params.corpus import Corpus
 from moss_speech.params.sources import OneSource, SplitShares
@@ -153,6 +155,19 @@ def test_heading_names_the_length_that_is_read(tmp_path: Path, name: str, how: A
     heading = read_heading(tmp_path / name)
     assert (heading.sample_rate_hz, heading.n_samples, heading.channels) == (48_000, 48_000, 2)
     assert read_audio(tmp_path / name, 48_000).size == 48_000
+
+
+def test_pipes_and_dead_links_hold_up_neither_a_look_nor_a_table(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.wav", np.full(8000, 0.1), 16_000)
+    for name in ("README", "metadata.csv", "metadata.jsonl", "a.tar", "cuts.0.jsonl.gz"):
+        os.mkfifo(tmp_path / name)
+    (tmp_path / "LICENSE").symlink_to("gone")
+    found = survey(tmp_path)
+    assert (found.kind, found.utterances, found.licences) == ("folder", 1, {})
+    assert {name: p.count for name, p in found.problems.items()} == {"link": 1, "file": 5}
+    for name in ("README", "cuts.0.jsonl.gz"):
+        with pytest.raises(ValueError, match="is no regular file"):
+            next(read_lines(tmp_path / name))
 
 
 def test_streamed_mp3_without_a_named_length_is_counted(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ def find_kind(path: Path) -> str:
     if not path.is_dir():
         raise ValueError(f"{path} does not exist, must be a folder or a file of a data set")
     names = [name for _, files in islice(walk(path), _LOOKED_AT) for name in files]
-    top = {entry.name for entry in path.iterdir()}
+    top = {entry.name for entry in path.iterdir() if entry.is_file()}
     for kind, is_it in (
         ("shar", _any(names, "cuts.", ".jsonl.gz") and _any(names, "recording.", ".tar")),
         ("lhotse", _is_lhotse(top)),
@@ -52,7 +52,7 @@ def _is_lhotse(names: set[str]) -> bool:
 def _is_hugging_face(path: Path, names: list[str]) -> bool:
     if any(name.endswith((".parquet", ".arrow")) for name in names):
         return True
-    tables = (table for name in NAMES for table in path.rglob(name))
+    tables = (table for name in NAMES for table in path.rglob(name) if table.is_file())
     return any("file_name" in next(read_lines(table), ("", ""))[1] for table in tables)
 
 

@@ -1,4 +1,4 @@
-"""Audio files of a folder, in a fixed order, one folder at a time; links to folders stay shut."""
+"""Files of a folder in a fixed order, one folder at a time; of links to folders nothing is read."""
 
 import os
 import re
@@ -16,14 +16,30 @@ _SPLIT = re.compile(r"(?:^|[^a-z])(train|dev|valid|validation|test)(?:[^a-z]|$)"
 
 
 def walk(folder: Path) -> Iterator[tuple[Path, list[str]]]:
-    """Each folder below a folder with the sorted names of its files; hidden ones are left out.
+    """Each folder below a folder with the sorted names of its regular files, and no hidden ones.
 
-    A link to a folder is named with a `/` at its end. `ValueError` for one that cannot be read.
+    What is none (`_odd`) is left out. `ValueError` for a folder that cannot be read.
     """
-    for place, folders, files in os.walk(folder, onerror=_refuse):
+    for place, names in _entries(folder):
+        yield place, [name for name in names if _odd(place / name) is None]
+
+
+def _entries(folder: Path) -> Iterator[tuple[Path, list[str]]]:
+    """Each folder with everything in it but folders; links to folders come first."""
+    for path, folders, files in os.walk(folder, onerror=_refuse):
+        place = Path(path)
         folders[:] = sorted(name for name in folders if not name.startswith("."))
-        links = [f"{name}/" for name in folders if (Path(place) / name).is_symlink()]
-        yield Path(place), links + sorted(name for name in files if not name.startswith("."))
+        links = [name for name in folders if (place / name).is_symlink()]
+        yield place, links + sorted(name for name in files if not name.startswith("."))
+
+
+def _odd(entry: Path) -> str | None:
+    """What an entry is that is no regular file, nor a link to one; opening it might never end."""
+    if entry.is_file():
+        return None
+    if entry.is_symlink():
+        return "to a folder" if entry.is_dir() else "to nothing that can be read"
+    return "a pipe, socket or device"
 
 
 def _refuse(error: OSError) -> None:
@@ -31,19 +47,17 @@ def _refuse(error: OSError) -> None:
 
 
 def audio_files(folder: Path) -> Iterator[Path | Quarantined]:
-    """Every audio file below a folder; foreign formats and links to folders are quarantined."""
-    for place, names in walk(folder):
+    """Every audio file below a folder; foreign formats and what is no file are quarantined."""
+    for place, names in _entries(folder):
         for name in names:
             ending = name.rpartition(".")[2].lower()
-            if name.endswith("/"):
-                where = (place / name).relative_to(folder).as_posix()
-                yield Quarantined(
-                    where, "link", "to a folder", "the folder, as a source of its own"
-                )
+            where = (place / name).relative_to(folder).as_posix()
+            if odd := _odd(place / name):
+                reason = "link" if odd.startswith("to ") else "file"
+                yield Quarantined(where, reason, odd, "a regular file; a folder as its own source")
             elif ending in FORMATS:
                 yield place / name
             elif ending in FOREIGN:
-                where = (place / name).relative_to(folder).as_posix()
                 yield Quarantined(where, "format", f".{ending}", ", ".join(FORMATS))
 
 

@@ -40,6 +40,8 @@ class Row:
 
 def read_lines(path: Path) -> Iterator[tuple[str, str]]:
     """Where and what each line of a UTF-8 file is, without its end; `.gz` is unpacked."""
+    if path.exists() and not path.is_file():  # a pipe would be waited for, a device never ends
+        raise ValueError(f"{path} is no regular file, must be one")
     number = 0
     try:
         with cast(BinaryIO, gzip.open(path) if path.suffix == ".gz" else path.open("rb")) as stream:
