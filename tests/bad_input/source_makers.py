@@ -76,6 +76,31 @@ def pipe(name: str) -> Callable[[Path], None]:
     return make
 
 
+def both(*makes: Callable[[Path], None]) -> Callable[[Path], None]:
+    def make(root: Path) -> None:
+        for each in makes:
+            each(root)
+
+    return make
+
+
+def outside(to: str, name: str, table: str = "", rows: str = "") -> Callable[[Path], None]:
+    """A link to something private beside the source, and perhaps a table that names it."""
+
+    def make(root: Path) -> None:
+        private = root.parent / "private"
+        private.mkdir()
+        (private / "out.wav").write_bytes(wav())
+        (private / "out.txt").write_text("a secret")
+        (root / "sound.wav").write_bytes(wav())
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).symlink_to(private / to)
+        if table:
+            (root / table).write_text(rows)
+
+    return make
+
+
 def zipped(root: Path) -> None:
     """A zip bomb with the name of a recording."""
     with zipfile.ZipFile(root / "a.wav", "w", zipfile.ZIP_DEFLATED) as bomb:

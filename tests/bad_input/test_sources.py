@@ -4,6 +4,7 @@ Beside every damaged item lies a sound one, which goes through.
 """
 
 import io
+import json
 import tarfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -26,6 +27,7 @@ from tests.bad_input.source_makers import (
     RATE_HZ,
     aishell,
     asked,
+    both,
     cv,
     file,
     folder_loop,
@@ -36,6 +38,7 @@ from tests.bad_input.source_makers import (
     lines_of_cuts,
     link,
     misnamed,
+    outside,
     pipe,
     put,
     renamed_column,
@@ -70,6 +73,7 @@ class Kind:
 FLAC = io.BytesIO()
 soundfile.write(FLAC, np.random.default_rng(2).uniform(-0.5, 0.5, 48_000), RATE_HZ, format="FLAC")
 IMPORTED = {"import": True}
+TSV = "client_id\tpath\tsentence\tlocale\n"
 LONG_ROW = "ann\tb.mp3\t" + "word " * 1_000_000 + "\ten"
 KINDS = [
     # audio
@@ -114,6 +118,41 @@ KINDS = [
     ),
     Kind("link to nothing", link("nowhere.wav"), "link: to nothing"),
     Kind("link to itself", link("a.wav"), "link: to nothing"),
+    Kind("link to a recording outside", outside("out.wav", "a.wav"), "link: "),
+    Kind(
+        "link to a text outside",
+        both(put("a.wav", wav()), outside("out.txt", "a.txt")),
+        "must be a path inside",
+    ),
+    Kind(
+        "table that leads outside by a link to a folder",
+        outside("", "out", "metadata.csv", "file,text\nout/out.wav,a\n"),
+        "line 2 names 'out/out.wav', must be a path inside",
+        refused=True,
+    ),
+    Kind(
+        "clips that link outside",
+        outside("out.wav", "clips/a.mp3", "train.tsv", TSV + "ann\ta.mp3\tword\ten\n"),
+        "path names 'a.mp3', must be a path inside",
+        "common_voice",
+        True,
+    ),
+    Kind(
+        "turn whose recording links outside",
+        outside("out.wav", "a.wav", "dialogues.jsonl", json.dumps(asked(audio="a.wav"))),
+        "turns.0.audio names 'a.wav', must be a path inside",
+        "dialogues",
+        True,
+    ),
+    Kind(
+        "LibriSpeech whose recording links outside",
+        both(
+            libri(b"19-7-0001 WORD\n"),
+            outside("out.wav", "train-clean-100/19/7/19-7-0001.flac"),
+        ),
+        "link: ",
+        "librispeech",
+    ),
     Kind("pipe named as audio", pipe("a.wav"), "file: a pipe, socket or device"),
     Kind("pipe of no known name", pipe("README"), "file: a pipe, socket or device"),
     Kind("pipe beside audio", pipe("sound.txt"), "file: a pipe, socket or device"),

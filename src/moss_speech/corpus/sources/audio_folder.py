@@ -19,7 +19,7 @@ from moss_speech.corpus.sources.files import audio_files
 from moss_speech.corpus.sources.intake import Facts, Intake, Opened
 from moss_speech.corpus.sources.manifests import Item, Quarantined
 from moss_speech.corpus.sources.metadata import read_metadata, words_of
-from moss_speech.corpus.sources.tables import read_text
+from moss_speech.corpus.sources.tables import inside, read_text
 from moss_speech.params.sources import Folder
 
 
@@ -91,8 +91,9 @@ class AudioFolder:
         return self._intake.file(facts, file)
 
     def _words(self, name: str, file: Path) -> str | None:
-        if (beside := file.with_suffix(".txt")).is_file():
-            return read_text(beside)
+        if file.with_suffix(".txt").is_file():
+            beside = Path(name).with_suffix(".txt").as_posix()
+            return read_text(inside(self._path, beside, "a transcript"))
         return words_of(self._rows[name]) if name in self._rows else None
 
     def _speaker(self, name: str) -> str | None:

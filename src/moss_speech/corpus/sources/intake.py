@@ -7,6 +7,7 @@ Shapes: S samples.
 
 import hashlib
 import io
+import os
 import re
 import unicodedata
 from collections import Counter
@@ -28,6 +29,7 @@ from moss_speech.audio import (
 from moss_speech.corpus.index import DiskIndex
 from moss_speech.corpus.items import Dialogue, Role, Split
 from moss_speech.corpus.sources.manifests import Item, Quarantined
+from moss_speech.corpus.sources.tables import leads_out
 from moss_speech.params.sources import Declared, SplitShares
 from moss_speech.speech.text import normalise
 from moss_speech.speech.vad import speech_spans
@@ -127,9 +129,13 @@ class Intake:
         return code if _LANGUAGE.fullmatch(code) else self.source.language
 
     def file(self, facts: Facts, path: Path) -> Item | Quarantined:
-        """An utterance whose audio is a file."""
+        """An utterance whose audio is a file; a link in the source must not lead out of it."""
         if not path.is_file():
             return Quarantined(facts.name, "missing", str(path), "an audio file that exists")
+        home = self.path if self.path.is_dir() else self.path.parent
+        if path.is_relative_to(home) and leads_out(path, home):
+            allowed = f"a file inside {home}; copy it there, or name its folder as a source"
+            return Quarantined(facts.name, "link", os.path.realpath(path), allowed)
         return self._take(facts, path)
 
     def content(self, facts: Facts, content: bytes, ending: str) -> Item | Quarantined:

@@ -3,6 +3,7 @@
 import csv
 import gzip
 import json
+import os
 import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -123,9 +124,15 @@ def read_text(path: Path) -> str:
 def inside(folder: Path, name: str, where: str) -> Path:
     """The file that a table names; `ValueError` if it does not lie in the folder.
 
-    Absolute paths and `..` are refused whatever they lead to.
+    Absolute paths and `..` are refused whatever they lead to, links that lead out of it too.
     """
     parts = Path(name).parts
-    if not parts or "\0" in name or Path(name).is_absolute() or ".." in parts:
+    is_plain = parts and "\0" not in name and not Path(name).is_absolute() and ".." not in parts
+    if not is_plain or leads_out(folder / name, folder):
         raise ValueError(f"{where} names {name!r:.200}, must be a path inside {folder}")
     return folder / name
+
+
+def leads_out(path: Path, folder: Path) -> bool:
+    """Whether links take a path out of a folder that it names a place in."""
+    return not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder))
