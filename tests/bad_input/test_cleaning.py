@@ -149,6 +149,7 @@ KINDS: list[tuple[str, Make, str]] = [
     ("shorter than allowed", sound(speech()[12_000:18_000]), "duration"),
     ("rate below the least", sound(speech(), rate_hz=8000), "sample rate"),
     ("stereo where mono is asked for", declared(channels=2), "channels"),
+    ("language that nobody names", declared(language=""), "language"),
     ("digital silence", sound(np.zeros(2 * RATE_HZ)), "loudness"),
     ("far too quiet", sound(speech() * 1e-3, subtype="FLOAT"), "loudness"),
     ("nothing but an offset", sound(np.full(2 * RATE_HZ, 0.5)), "speech"),

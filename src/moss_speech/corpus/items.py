@@ -39,6 +39,7 @@ class Utterance:
     """Where it lies in the recording; None: it is the whole recording."""
     channel: int = 0
     language: str = "en"
+    """ISO 639 code; empty: unknown, which cleaning rejects."""
 
     def read(self, sample_rate_hz: int, root: Path = Path()) -> Samples:
         """Its samples; `root` is the project root, by default the working directory."""
@@ -108,7 +109,7 @@ def utterance_of(cut: Any) -> Utterance:
         tags={k: str(v) for k, v in custom.items()},
         span=None if cut.duration == cut.recording.duration else Span(cut.start, cut.duration),
         channel=cut.channel,
-        language=supervision.language or "en",
+        language=supervision.language or "",
     )
 
 

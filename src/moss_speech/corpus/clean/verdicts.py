@@ -48,6 +48,9 @@ def check_declared(u: Utterance, sample_rate_hz: int, n_channels: int, p: Clean)
         return Reject(u.id, "sample rate", f"{sample_rate_hz} Hz", allowed)
     if p.channels == "mono" and n_channels != 1:
         return Reject(u.id, "channels", str(n_channels), "1")
+    if not u.language:
+        allowed = "an ISO 639 code: say `language` in the source, or --language"
+        return Reject(u.id, "language", "unknown", allowed)
     return None
 
 
