@@ -147,7 +147,11 @@ def test_data_check_keeps_speech_and_names_what_is_wrong(workspace: Path, tmp_pa
     (folder / "broken.wav").write_bytes(b"no audio")
     for name in ("good", "silent", "broken"):
         (folder / f"{name}.txt").write_text("the grass is green today")
-    done = CliRunner().invoke(app, ["data", "check", "--items", str(folder)])
+    unknown = CliRunner().invoke(app, ["data", "check", "--items", str(folder)])
+    assert "checked-good  'the grass is green today': language unknown" in unknown.stdout
+    assert unknown.exit_code == 1, "the stage would keep nothing of no known language"
+    asked = ["data", "check", "--items", "--language", "en", str(folder)]
+    done = CliRunner().invoke(app, asked)
     lines = {line.split()[1]: line for line in done.stdout.splitlines()}
     assert lines["checked-good"].startswith("kept")
     assert "unreadable" in lines["broken"]

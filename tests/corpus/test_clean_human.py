@@ -1,6 +1,8 @@
 """Cleaning of real human recordings: a long one is cut and written down, a killed run goes on."""
 
 import json
+import tarfile
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,6 +11,7 @@ import numpy as np
 import pytest
 
 from moss_speech.audio import LISTENING, read_audio
+from moss_speech.corpus.check import check_items
 from moss_speech.corpus.clean import blocks
 from moss_speech.corpus.clean.measure import MEASURING
 from moss_speech.corpus.clean.run import clean_corpus
@@ -124,6 +127,29 @@ def test_two_recognisers_must_agree_on_what_they_write_down(tmp_path, spoken, p)
     )
     (row,) = read_jsonl(clean(corpus, never, "never") / "rejects.jsonl")
     assert row["id"] == "read" and row["value"].startswith("recognisers differ by")
+
+
+def test_check_of_items_judges_the_pieces_that_cleaning_keeps(tmp_path, spoken, p, monkeypatch):
+    """Of a file, and of members of a tar file, whose copies do not pile up."""
+    corpus = with_long(tmp_path, spoken[:3], transcript="none")
+    kept = [id_ for id_ in open_utterances(clean(corpus, p)) if id_.startswith("long-")]
+    assert len(kept) > 1
+    raw = tmp_path / "raw"
+    raw.mkdir()
+    (raw / "long.wav").write_bytes(corpus.audio("long.wav").read_bytes())
+    told = list(check_items(raw, p, language="en"))
+    assert [(id_, reject) for id_, _, reject in told] == [(f"checked-{id_}", None) for id_ in kept]
+
+    with tarfile.open(tmp_path / "raw.tar", "w") as shard:
+        for name in ("a.wav", "b.wav"):
+            shard.add(raw / "long.wav", name)
+    copies = tmp_path / "copies"
+    copies.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(copies))
+    lying = [len(list(copies.rglob("*.flac"))) for _ in check_items(tmp_path / "raw.tar", p)]
+    assert lying == [1, 1], "of unknown language: one verdict a member"
+    again = check_items(tmp_path / "raw.tar", p, language="en")
+    assert max(len(list(copies.rglob("*.flac"))) for _ in again) == 1
 
 
 def test_another_language_than_the_declared_one_is_rejected(tmp_path, spoken, p):

@@ -30,15 +30,18 @@ def check(
     items: Annotated[
         bool, typer.Option("--items", help="Decode every item: would cleaning keep it?")
     ] = False,
+    language: Annotated[
+        str, typer.Option(help="ISO 639 code of what names none, as the source would declare it")
+    ] = "",
     as_json: Json = False,
 ) -> None:
     """Say what a source is, what is wrong with it, hours, speakers, languages, licences."""
     from moss_speech.corpus.check import survey
 
     if items:
-        _check_items(path, kind)
+        _check_items(path, kind, language)
         return
-    found = survey(path, kind)
+    found = survey(path, kind, language)
     if as_json:
         typer.echo(json.dumps(found.to_json()))
     else:
@@ -48,14 +51,14 @@ def check(
         raise typer.Exit(1)
 
 
-def _check_items(path: Path, kind: str | None) -> None:
+def _check_items(path: Path, kind: str | None, language: str) -> None:
     from moss_speech.corpus.check import check_items
     from moss_speech.params.base import load_section
     from moss_speech.params.clean import Clean
 
     rules = load_section(settings().root / "params.yaml", "clean", Clean)
     kept = 0
-    for name, words, reject in check_items(path, rules, kind):
+    for name, words, reject in check_items(path, rules, kind, language):
         kept += reject is None
         why = f"{reject.reason} {reject.value}, allowed {reject.allowed}" if reject else ""
         typer.echo(

@@ -4,12 +4,12 @@ import re
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from moss_speech.corpus.clean.measure import measure
-from moss_speech.corpus.clean.verdicts import Reject, check_item
+from moss_speech.corpus.clean.measure import Measured, measure_all, parts_of
+from moss_speech.corpus.clean.verdicts import Reject, check_declared, check_item
 from moss_speech.corpus.items import Utterance
 from moss_speech.corpus.sources.detect import find_kind
 from moss_speech.corpus.sources.files import walk
@@ -92,10 +92,10 @@ class Survey:
         self.transcripts[item.tags["transcript"]] += 1
 
 
-def _open(path: Path, kind: str, audio: Path | None) -> tuple[Intake, Opened]:
-    """The reader of a source that declares nothing yet."""
+def _open(path: Path, kind: str, audio: Path | None, language: str) -> tuple[Intake, Opened]:
+    """The reader of a source that declares nothing yet, but perhaps its language."""
     values: dict[str, Any] = {"kind": kind, "name": "checked", "path": str(path.resolve())}
-    values |= {"undeclared": True}
+    values |= {"undeclared": True, "language": language}
     if kind in ("folder", "lhotse", "shar", "tar", "huggingface", "dialogues"):
         values["speaker"] = _UNNAMED
     if kind == "dialogues":
@@ -105,7 +105,7 @@ def _open(path: Path, kind: str, audio: Path | None) -> tuple[Intake, Opened]:
     return intake, READERS[kind](source, intake)
 
 
-def survey(path: Path, kind: str | None = None) -> Survey:
+def survey(path: Path, kind: str | None = None, language: str = "") -> Survey:
     """Look at every item of a source without copying or decoding audio.
 
     Raises `ValueError` naming the path if nothing is there, or the kinds for one that is unknown.
@@ -115,7 +115,7 @@ def survey(path: Path, kind: str | None = None) -> Survey:
         raise ValueError(f"kind is {kind!r}, must be one of {', '.join(READERS)}")
     found = Survey(str(path.resolve()), kind, licences=_licences(path))
     try:
-        intake, opened = _open(path, kind, None)
+        intake, opened = _open(path, kind, None, language)
         found.formats = intake.formats
         for item in opened.items:
             if isinstance(item, Item):
@@ -145,21 +145,35 @@ def _licences(path: Path) -> dict[str, str]:
 
 
 def check_items(
-    path: Path, p: Clean, kind: str | None = None
+    path: Path, p: Clean, kind: str | None = None, language: str = ""
 ) -> Iterator[tuple[str, str, Reject | None]]:
-    """Id, words and verdict of every item: the cheap rules of the stage clean, audio decoded."""
+    """Id, words and verdict of every item, or of each piece that the stage clean cuts it into.
+
+    These are the rules for the manifest and for what is measured; nothing is listened to but long
+    recordings with given words, which are parted among the pieces.
+    """
     with tempfile.TemporaryDirectory() as temporary:
-        _, opened = _open(path, kind or find_kind(path), Path(temporary))
+        _, opened = _open(path, kind or find_kind(path), Path(temporary), language)
         for item in opened.items:
             if isinstance(item, Quarantined):
                 wrong = Reject(item.item, item.reason, item.value, item.allowed)
                 yield item.item, "", wrong
                 continue
             utterance = _utterance(item)
-            measured = measure(utterance, Path(temporary), p)
-            yield item.id, item.text, check_item(utterance, measured, p)
-            if utterance.audio.parent == Path(temporary):  # a copy; never the source's own file
-                utterance.audio.unlink()
+            if reject := check_declared(utterance, item.sample_rate_hz, item.channels, p):
+                yield item.id, item.text, reject
+            else:
+                yield from _measured(utterance, Path(temporary), p)
+            if not utterance.audio.is_absolute():  # a copy; never the source's own file
+                (Path(temporary) / utterance.audio).unlink()
+
+
+def _measured(u: Utterance, root: Path, p: Clean) -> Iterator[tuple[str, str, Reject | None]]:
+    for m in parts_of(measure_all(u, root, p)):
+        piece = u
+        if isinstance(m, Measured):
+            piece = replace(u, id=m.id, text=u.text if m.words is None else m.words)
+        yield piece.id, piece.text, check_item(piece, m, p)
 
 
 def _utterance(item: Item) -> Utterance:

@@ -4,6 +4,7 @@ A long recording is measured piece by piece; given words are parted among them.
 Shapes: S samples at 16 kHz.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -98,6 +99,11 @@ def measure_all(u: Utterance, root: Path, p: Clean) -> list[Measured] | Undecoda
             return Undecodable(u.id, found.reason)
         measured.append(found)
     return _parted(u, pieces, measured, root, p) if measured and is_cut_up(u, p) else measured
+
+
+def parts_of(found: list[Measured] | Undecodable) -> Sequence[Measured | Undecodable | None]:
+    """What is judged of an item, each by itself; None: it was to be cut up, but holds no speech."""
+    return [found] if isinstance(found, Undecodable) else [*found] or [None]
 
 
 def _parted(

@@ -13,7 +13,7 @@ from lhotse import MonoCut
 
 from moss_speech.corpus.clean.blocks import rows_of
 from moss_speech.corpus.clean.listen import Heard
-from moss_speech.corpus.clean.measure import Measured, Undecodable, from_row
+from moss_speech.corpus.clean.measure import Measured, Undecodable, from_row, parts_of
 from moss_speech.corpus.clean.verdicts import Reject, check_declared
 from moss_speech.corpus.clean.withdrawn import Withdrawal, check_withdrawn
 from moss_speech.corpus.items import Utterance, utterance_of
@@ -56,10 +56,7 @@ class Spine:
         for cut, u, reject in self.declared():
             if reject is not None:
                 continue
-            found = from_row(next(rows), u.id)
-            parts: Sequence[Measured | Undecodable | None]
-            parts = [found] if isinstance(found, Undecodable) else [*found] or [None]
-            for m in parts:
+            for m in parts_of(from_row(next(rows), u.id)):
                 piece = _piece(cut, m) if isinstance(m, Measured) else cut
                 yield Candidate(place, piece, utterance_of(piece), m)
                 place += 1
