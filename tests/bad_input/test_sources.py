@@ -16,7 +16,7 @@ import pytest
 import soundfile
 
 from moss_speech.corpus.manifests import open_corpus_cuts
-from moss_speech.corpus.sources import tar_members
+from moss_speech.corpus.sources import tar_members, tar_shards
 from moss_speech.corpus.sources.kinds import open_source
 from moss_speech.corpus.sources.manifests import write_corpus
 from moss_speech.params.base import validate_section
@@ -476,6 +476,24 @@ KINDS = [
         "1000000 bytes",
         "tar",
     ),
+    Kind(
+        "two recordings of one key",
+        tar(file("u.1.wav", wav()), file("u.2.wav", wav())),
+        "duplicate: beside u.1.wav",
+        "tar",
+    ),
+    Kind(
+        "two texts of one key",
+        tar(file("u.1.txt", b"a"), file("u.wav", wav()), file("u.2.txt", b"b")),
+        "duplicate: beside u.1.txt",
+        "tar",
+    ),
+    Kind(
+        "members of one key that are large together",
+        tar(file("u.json", b" " * 5_000_000), file("u.wav", bytes(5_000_000))),
+        "size: 10000000 bytes; must be at most 8000000 bytes of one key",
+        "tar",
+    ),
     Kind("member of damaged audio", tar(file("b.wav", b"RIFF")), "unreadable", "tar"),
     Kind(
         "member given twice",
@@ -604,6 +622,7 @@ def test_bad_input_is_quarantined_or_refused(
     kind: Kind, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tar_members, "LARGEST_BYTES", 8_000_000)
+    monkeypatch.setattr(tar_shards, "LARGEST_BYTES", 8_000_000)
     kind.make(root / "raw")
     if kind.refused:
         with pytest.raises(ValueError) as refused:
@@ -620,6 +639,16 @@ def test_bad_input_is_quarantined_or_refused(
     if kind.name not in OWN:
         assert next(open_corpus_cuts(corpus), None) is not None, "the sound item goes through"
     assert not (root / "run").exists() and not (root / "evil.wav").exists()
+
+
+@pytest.mark.parametrize("how", ["w", "w:gz", "w:bz2", "w:xz"])
+@pytest.mark.parametrize("name", ["BZ001.wav", "BZh9.wav", "sound.wav"])
+def test_tar_file_is_read_whatever_its_first_member_is_called(
+    tmp_path: Path, how: str, name: str
+) -> None:
+    with tarfile.open(tmp_path / "a.tar", how) as shard:
+        file(name, b"abc")(shard)
+    assert [m.name for m in tar_members.tar_members(tmp_path / "a.tar")] == [name]
 
 
 def test_kinds_are_counted(capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,6 +3,7 @@
 import bz2
 import gzip
 import lzma
+import re
 import tarfile
 import zlib
 from collections.abc import Iterator
@@ -15,7 +16,12 @@ from moss_speech.corpus.sources.manifests import Quarantined
 LARGEST_BYTES = 500_000_000
 """Of a member. A larger one ends its file: what follows may lie behind a bomb."""
 _STEP_BYTES = 1 << 20
-_OPENERS: dict[bytes, Any] = {b"\x1f\x8b": gzip.open, b"BZ": bz2.open, b"\xfd7": lzma.open}
+_OPENERS: dict[bytes, Any] = {
+    rb"\x1f\x8b": gzip.open,
+    rb"BZh[1-9]1AY&SY": bz2.open,
+    rb"\xfd7zXZ": lzma.open,
+}
+"""By what their files begin with. A plain tar file begins with the name of a member."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +73,8 @@ def tar_members(path: Path) -> Iterator[Member | Quarantined]:
     """
     try:
         with path.open("rb") as head:
-            opener = _OPENERS.get(head.read(2), open)
+            start = head.read(10)
+        opener = next((o for magic, o in _OPENERS.items() if re.match(magic, start)), open)
         with opener(path, "rb") as stream:
             yield from _members(path, _Forward(stream))
     except (tarfile.TarError, OSError, EOFError, zlib.error, lzma.LZMAError, ValueError) as error:

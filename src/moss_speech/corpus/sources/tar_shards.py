@@ -1,6 +1,7 @@
 """Tar files of audio with texts (as WebDataset writes them): KEY.flac beside KEY.txt or KEY.json.
 
-Members that belong together follow each other. Audio is copied: a tar file cannot be pointed into.
+Members that belong together follow each other; of each part the first counts.
+Audio is copied: a tar file cannot be pointed into.
 """
 
 import json
@@ -14,7 +15,7 @@ from moss_speech.corpus.sources.intake import FORMATS, Facts, Intake, Opened
 from moss_speech.corpus.sources.manifests import Item, Quarantined
 from moss_speech.corpus.sources.metadata import TEXT
 from moss_speech.corpus.sources.tables import LONGEST_FILE_BYTES
-from moss_speech.corpus.sources.tar_members import Member, tar_members
+from moss_speech.corpus.sources.tar_members import LARGEST_BYTES, Member, tar_members
 from moss_speech.params.sources import Tar
 
 ENDINGS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
@@ -32,15 +33,37 @@ def open_tar(source: Tar, intake: Intake) -> Opened:
 
 
 def _items(source: Tar, intake: Intake, shard: Path) -> Iterator[Item | Quarantined]:
-    for _, group in groupby(tar_members(shard), _key):
-        members = list[Member]()
+    for key, group in groupby(tar_members(shard), _key):
+        members = dict[str, Member]()
         for member in group:
             if isinstance(member, Quarantined):
                 yield member
-            elif member.ending in (*FORMATS, "txt", "json"):
-                members.append(member)
+            elif part := _part(member):
+                if wrong := _surplus(member, part, members):
+                    yield wrong
+                else:
+                    members[part] = member
         if members:
-            yield _item(source, intake, shard, {m.ending: m for m in members}, members[0].key)
+            yield _item(source, intake, shard, members, key)
+
+
+def _part(member: Member) -> str | None:
+    """What of an utterance a member is; None: nothing that is read."""
+    if member.ending in FORMATS:
+        return "audio"
+    return member.ending if member.ending in ("txt", "json") else None
+
+
+def _surplus(member: Member, part: str, members: dict[str, Member]) -> Quarantined | None:
+    """Why a member is not held beside those of its key: it has one such, or they would be large."""
+    if part in members:
+        value = f"beside {members[part].name}"
+        return Quarantined(member.name, "duplicate", value, "a key of its own")
+    size = sum(len(m.content) for m in (*members.values(), member))
+    if size <= LARGEST_BYTES:
+        return None
+    allowed = f"at most {LARGEST_BYTES} bytes of one key"
+    return Quarantined(member.name, "size", f"{size} bytes", allowed)
 
 
 def _key(found: Member | Quarantined) -> str:
@@ -50,8 +73,8 @@ def _key(found: Member | Quarantined) -> str:
 def _item(
     source: Tar, intake: Intake, shard: Path, members: dict[str, Member], key: str
 ) -> Item | Quarantined:
-    ending = next((e for e in FORMATS if e in members), None)
-    if ending is None:
+    audio = members.get("audio")
+    if audio is None:
         return Quarantined(key, "missing", "no audio", f"a member {key}.{FORMATS[0]} or the like")
     try:
         said = _said(members)
@@ -63,7 +86,7 @@ def _item(
     split = intake.split(speaker, split_of_file(shard, intake.path))
     language = intake.language(said["language"])
     facts = Facts(key, said["text"], speaker, split, split, language)
-    return intake.content(facts, members[ending].content, ending)
+    return intake.content(facts, audio.content, audio.ending)
 
 
 def _said(members: dict[str, Member]) -> dict[str, str | None]:
