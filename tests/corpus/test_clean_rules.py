@@ -11,7 +11,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from rapidfuzz.distance import Levenshtein
 
-from moss_speech.corpus.clean.dialogues import clean_dialogues
+from moss_speech.corpus.clean.dialogues import Screen, clean_dialogues
 from moss_speech.corpus.clean.duplicates import distance, duplicates, fingerprint
 from moss_speech.corpus.clean.leaks import PROTECTED, Leaks
 from moss_speech.corpus.clean.listen import Heard
@@ -29,6 +29,7 @@ from tests.bad_input.corpora import SmallCorpus
 
 P = load_section(Path(__file__).parents[2] / "presets" / "demo.yaml", "clean", Clean)
 STRICT = P.model_copy(update={"personal_data": "reject", "max_same_text": 2})
+SCREEN = Screen(P, Leaks(P.near_text), {})
 SPLITS = st.sampled_from(PROTECTED)
 
 
@@ -225,7 +226,7 @@ def test_a_corpus_of_which_nothing_is_kept_fails_by_share_not_by_accident(tmp_pa
 
 def test_a_corpus_of_typed_dialogues_alone_is_cleaned(tmp_path):
     corpus = SmallCorpus(tmp_path)
-    corpus.dialogues.append(clean_dialogues([turns("hello", "hi")], {}, P)[0][0].to_json())
+    corpus.dialogues.append(turns("hello", "hi").to_json())
     (tmp_path / "out").mkdir()
     summary = clean_corpus(corpus.write(), tmp_path, P, 1, tmp_path / "out", tmp_path / "blocks")
     assert summary["items"] == 0 and summary["dialogues"] == {"kept": 1, "rejected": {}}
@@ -240,7 +241,7 @@ def turns(*texts: str) -> Dialogue:
 
 
 def test_a_turn_without_text_gets_the_words_of_its_recording():
-    kept, rejects = clean_dialogues([turns("", "it is green")], {"u0": "what color"}, P)
+    kept, rejects = clean_dialogues([turns("", "it is green")], {"u0": "what color"}, SCREEN)
     assert rejects == []
     assert [(t.text, t.utterances) for t in kept[0].turns] == [
         ("what color", ("u0",)),
@@ -249,12 +250,14 @@ def test_a_turn_without_text_gets_the_words_of_its_recording():
 
 
 def test_personal_data_in_a_turn_rejects_the_dialogue_and_is_not_repeated():
-    kept, rejects = clean_dialogues([turns("my mail is a@b.org", "thanks")], {}, STRICT)
+    kept, rejects = clean_dialogues(
+        [turns("my mail is a@b.org", "thanks")], {}, Screen(STRICT, Leaks(0.1), {})
+    )
     assert kept == []
     assert [(r.id, r.source, r.reason) for r in rejects] == [("d", "calls", "personal data")]
     assert "a@b.org" not in str(rejects)
 
 
 def test_a_dialogue_with_an_empty_turn_is_rejected():
-    kept, rejects = clean_dialogues([turns("", "it is green")], {}, P)
+    kept, rejects = clean_dialogues([turns("", "it is green")], {}, SCREEN)
     assert kept == [] and rejects[0].reason == "turn" and "turn 1" in rejects[0].value

@@ -38,22 +38,27 @@ class Passage:
         """All of its words."""
         return " ".join(piece.text for piece in self.pieces)
 
-    def within(self, kept: Container[str]) -> "Iterator[Passage]":
-        """What is left of it where some of its utterances are gone: the runs between them.
+    def without(self, gone: Container[int]) -> "Iterator[Passage]":
+        """What is left of it where the pieces at some places are gone: the runs between them.
 
         A sentence that was rejected is not to come back as text.
         """
         run: list[Piece] = []
         runs = [run]
-        for piece in self.pieces:
-            if piece.utterance is None or piece.utterance in kept:
-                run.append(piece)
-            else:
+        for place, piece in enumerate(self.pieces):
+            if place in gone:
                 runs.append(run := [])
+            else:
+                run.append(piece)
         left = [run for run in runs if run]
         for number, pieces in enumerate(left):
             id_ = self.id if len(left) == 1 else f"{self.id}-{number}"
             yield replace(self, id=id_, pieces=tuple(pieces))
+
+    def within(self, kept: Container[str]) -> "Iterator[Passage]":
+        """What is left of it where some of its utterances are gone."""
+        spoken = ((place, piece.utterance) for place, piece in enumerate(self.pieces))
+        yield from self.without({place for place, id_ in spoken if id_ and id_ not in kept})
 
     @classmethod
     def from_json(cls, row: dict[str, Any]) -> "Passage":

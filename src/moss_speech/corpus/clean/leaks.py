@@ -14,6 +14,7 @@ from moss_speech.corpus.clean.verdicts import Reject
 from moss_speech.corpus.items import Split, Utterance
 from moss_speech.speech.text import normalise
 
+WORDING = "wording leak"
 PROTECTED: tuple[Split, ...] = ("test", "dev", "train")
 """Where splits overlap, the earlier one keeps the item."""
 _Pair = tuple[str, str]
@@ -81,34 +82,44 @@ class Leaks:
 
     def add(self, u: Utterance) -> None:
         """Remember whose voice and which words an item's splits hold."""
-        voice_rank, text_rank = PROTECTED.index(u.voice_split), PROTECTED.index(u.text_split)
-        self._voices[u.speaker] = min(voice_rank, self._voices.get(u.speaker, voice_rank))
-        if not (text := _asked(u)):
+        rank = PROTECTED.index(u.voice_split)
+        self._voices[u.speaker] = min(rank, self._voices.get(u.speaker, rank))
+        if _is_asked(u):
+            self.add_words(u.text, u.text_split)
+
+    def add_words(self, text: str, split: Split) -> None:
+        """Remember words that a split holds, spoken or typed."""
+        if not (words := normalise(text)):
             return
-        key = hash(text)
-        self._texts[key] = min(text_rank, self._texts.get(key, text_rank))
-        if u.text_split != "train":
-            self._near.add(text, text_rank)
+        key, rank = hash(words), PROTECTED.index(split)
+        self._texts[key] = min(rank, self._texts.get(key, rank))
+        if split != "train":
+            self._near.add(words, rank)
 
     def check(self, u: Utterance) -> Reject | None:
         """A row for a voice or words that a more protected split holds too."""
         if (owner := PROTECTED[self._voices[u.speaker]]) != u.voice_split:
-            return _row(u, "voice leak", f"{u.speaker!r} in {u.voice_split}", owner)
-        if not (text := _asked(u)):
+            return _row(u.id, "voice leak", f"{u.speaker!r} in {u.voice_split}", owner)
+        return self.check_words(u.id, u.text, u.text_split) if _is_asked(u) else None
+
+    def check_words(self, id_: str, text: str, split: Split) -> Reject | None:
+        """A row for words of a split, spoken or typed, that a more protected one holds too."""
+        if not (words := normalise(text)):
             return None
-        if (owner := PROTECTED[self._texts[hash(text)]]) != u.text_split:
-            return _row(u, "wording leak", f"{text!r} in {u.text_split}", owner)
-        if (near := self._near.find(text, PROTECTED.index(u.text_split))) is None:
+        rank = PROTECTED.index(split)
+        if (owner_rank := self._texts.get(hash(words), rank)) < rank:
+            return _row(id_, WORDING, f"{words!r} in {split}", PROTECTED[owner_rank])
+        if (near := self._near.find(words, rank)) is None:
             return None
         other, share, owner = near
-        value = f"{text!r} in {u.text_split}, {share:.2f} of words from {other!r}"
-        return _row(u, "wording leak", value, owner)
+        value = f"{words!r} in {split}, {share:.2f} of words from {other!r}"
+        return _row(id_, WORDING, value, owner)
 
 
-def _row(u: Utterance, reason: str, value: str, owner: Split) -> Reject:
-    return Reject(u.id, reason, value, f"in one split; {owner} has it")
+def _row(id_: str, reason: str, value: str, owner: Split) -> Reject:
+    return Reject(id_, reason, value, f"in one split; {owner} has it")
 
 
-def _asked(u: Utterance) -> str:
-    """Words that may not leak: of answers renditions are held out, not sentences."""
-    return "" if u.role == "answer" else normalise(u.text)
+def _is_asked(u: Utterance) -> bool:
+    """Whether its words may not leak: of answers renditions are held out, not sentences."""
+    return u.role != "answer"

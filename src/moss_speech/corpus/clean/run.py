@@ -13,16 +13,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from moss_speech.corpus.clean.blocks import over_utterances, rows_of
-from moss_speech.corpus.clean.dialogues import clean_dialogues, spoken_ids
+from moss_speech.corpus.clean.dialogues import (
+    Screen,
+    clean_dialogues,
+    clean_passages,
+    spoken_ids,
+    typed,
+)
 from moss_speech.corpus.clean.duplicates import PRINT_BITS, duplicates
-from moss_speech.corpus.clean.leaks import Leaks
+from moss_speech.corpus.clean.leaks import WORDING, Leaks
 from moss_speech.corpus.clean.listen import LISTENING_TO, Heard, stratified
 from moss_speech.corpus.clean.measure import MEASURING, Measured
 from moss_speech.corpus.clean.spine import Candidate, Spine, with_heard, with_words
 from moss_speech.corpus.clean.summary import Count
 from moss_speech.corpus.clean.verdicts import Reject, check_heard, check_item, is_doubtful
 from moss_speech.corpus.clean.withdrawn import REASON, Withdrawal, without_withdrawn
-from moss_speech.corpus.clean.words import Words
+from moss_speech.corpus.clean.words import PERSONAL, Words
 from moss_speech.corpus.items import Dialogue, Utterance, open_dialogues
 from moss_speech.corpus.manifests import write_manifest
 from moss_speech.corpus.passages import open_passages, write_passages
@@ -48,6 +54,7 @@ class Cleaning:
         self._measured: list[Path] = []
         self._chosen: set[int] = set()
         self._heard: list[Path] = []
+        self._leaks = Leaks(self.p.near_text)
 
     def _reject(self, u: Utterance, reject: Reject) -> None:
         self.rejects.append(self.count.reject(u, reject))
@@ -153,13 +160,15 @@ class Cleaning:
 
     def judge_words(self) -> None:
         """Apply the rules for the words themselves, given or written down; then look for leaks."""
-        words, leaks = Words(self.p), Leaks(self.p.near_text)
+        words, leaks = Words(self.p), self._leaks
         for candidate, heard in self._spoken():
             final = with_words(candidate, heard).utterance
             if (reject := words.check(final)) is None:
                 leaks.add(final)
             else:
                 self._drop(candidate, reject)
+        for text, split in typed(self._dialogues(), open_passages(self.spine.corpus)):
+            leaks.add_words(text, split)
         for candidate, heard in self._spoken():
             if reject := leaks.check(with_words(candidate, heard).utterance):
                 self._drop(candidate, reject)
@@ -167,6 +176,10 @@ class Cleaning:
     def _dialogues(self) -> list[Dialogue]:
         gone = frozenset(r.id for r in self.rejects if r.reason == REASON)
         return list(without_withdrawn(open_dialogues(self.spine.corpus), gone))
+
+    def _screen(self) -> Screen:
+        unsaid = {r.id: r for r in self.rejects if r.reason in (PERSONAL, WORDING)}
+        return Screen(self.p, self._leaks, unsaid)
 
     def _rejected_cuts(self) -> Iterator[Any]:
         """Cuts of rejected items with what was heard of them, for people to listen to.
@@ -195,10 +208,13 @@ class Cleaning:
 
         write_manifest(out / "cuts.jsonl.gz", cuts())
         write_manifest(out / "rejected.jsonl.gz", self._rejected_cuts())
-        kept, rejects = clean_dialogues(dialogues, said, self.p)
+        screen = self._screen()
+        kept, rejects = clean_dialogues(dialogues, said, screen)
         self.rejects += [self.count.reject_dialogue(r) for r in rejects]
         write_jsonl(out / "dialogues.jsonl", (d.to_json() for d in kept))
-        write_passages(out, [part for whole in passages for part in whole.within(said)])
+        left, rejects = clean_passages(passages, said, screen)
+        self.rejects += [self.count.reject_sentence(r) for r in rejects]
+        write_passages(out, left)
         write_jsonl(out / "rejects.jsonl", (r.to_json() for r in self.rejects))
         summary = self.count.summary(len(kept))
         write_json(out / "summary.json", summary)

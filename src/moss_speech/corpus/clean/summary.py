@@ -40,6 +40,7 @@ class Count:
         self._by_source: dict[str, Counter[str]] = {}
         self._splits: Counter[str] = Counter()
         self._dialogues: Counter[str] = Counter()
+        self._sentences: Counter[str] = Counter()
         self._sounds: dict[str, _Sound] = {}
         self._caught: dict[str, str] = {}
         self._missed: list[str] = []
@@ -57,6 +58,11 @@ class Count:
     def reject_dialogue(self, reject: Reject) -> Reject:
         """Count a rejected dialogue."""
         self._dialogues[reject.reason] += 1
+        return reject
+
+    def reject_sentence(self, reject: Reject) -> Reject:
+        """Count a rejected sentence of a passage."""
+        self._sentences[reject.reason] += 1
         return reject
 
     def keep(self, u: Utterance) -> None:
@@ -98,7 +104,8 @@ class Count:
         )
 
     def summary(self, n_dialogues: int) -> dict[str, Any]:
-        """Everything that was counted."""
+        """Everything that was counted; `sentences` only where some of a passage were rejected."""
+        sentences = {"rejected": dict(sorted(self._sentences.items()))}
         return {
             "items": self._reasons.total() + self._splits.total(),
             "kept": self._splits.total(),
@@ -115,4 +122,5 @@ class Count:
             },
             "listened": sum(sound.items for sound in self._sounds.values()),
             "by_synthesizer": {n: s.figures() for n, s in sorted(self._sounds.items())},
+            **({"sentences": sentences} if self._sentences else {}),
         }

@@ -9,12 +9,14 @@ from moss_speech.params.clean import Clean
 from moss_speech.speech.personal import find_personal
 from moss_speech.speech.text import normalise
 
+PERSONAL = "personal data"
+
 
 def check_personal(id_: str, text: str, p: Clean) -> Reject | None:
     """A row for a text that names something personal; the row does not repeat it."""
     if p.personal_data == "keep" or (found := find_personal(text)) is None:
         return None
-    return Reject(id_, "personal data", found, "no such text")
+    return Reject(id_, PERSONAL, found, "no such text")
 
 
 class Words:
