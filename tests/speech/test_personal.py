@@ -21,6 +21,7 @@ TYPED = [
     ("card 4111 1111 1111 1111", "payment card"),
     ("card 378282246310005", "payment card"),
     ("my server is 192.168.17.4", "IP address"),
+    ("It is 192.168.17.4.", "IP address"),
     ("it is 078-05-1120", "social security number"),
     ("my passport is X1234567", "number of a document"),
     ("i live at 12 baker street", "street address"),

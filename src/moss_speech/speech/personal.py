@@ -10,13 +10,14 @@ from itertools import pairwise
 
 from moss_speech.speech.spoken_numbers import with_digits
 
+TAG = "personal"
 _EMAIL = re.compile(
     r"[\w.+-]+\s?@\s?[\w-]+(?:\.[\w-]+)+"
     r"|\w+ at (?:[\w-]+ ){0,2}[\w-]+ dot [a-z]{2,}\b"
     r"|\w+ at (?!(?:the|a|an|my|this|that)\b)(?:[\w-]+ ){1,2}(?:com|org|edu|de)\b"
 )
 _BYTE = r"(?:25[0-5]|2[0-4]\d|1?\d?\d)"
-_IP = re.compile(rf"(?<![\d.])(?:{_BYTE}\.){{3}}{_BYTE}(?![\d.])")
+_IP = re.compile(rf"(?<![\d.])(?:{_BYTE}\.){{3}}{_BYTE}(?!\.?\d)")
 _SOCIAL_SECURITY = re.compile(r"(?<!\d)(?!000|666|9)\d{3}-(?!00)\d{2}-(?!0000)\d{4}(?!\d)")
 _DOCUMENT = re.compile(
     r"\b(?:passport|driving licen[cs]e|driver'?s licen[cs]e|identity card|tax|insurance|"
@@ -58,6 +59,16 @@ def find_personal(text: str) -> str | None:
         ("phone number", any(_is_phone(m[0]) for m in _RUN.finditer(_DATE.sub(" ", digits)))),
     )
     return next((kind for kind, found in rules if found), None)
+
+
+def personal_tag(written: str) -> dict[str, str]:
+    """The tag `personal` with the kind of what is found in a text as it was written; else none.
+
+    For whoever keeps only what `normalise` leaves of it: without dots, dashes and signs some kinds
+    look like any number.
+    """
+    found = find_personal(written)
+    return {} if found is None else {TAG: found}
 
 
 def is_card(text: str) -> bool:

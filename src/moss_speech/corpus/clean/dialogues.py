@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from moss_speech.corpus.clean.leaks import Leaks
 from moss_speech.corpus.clean.verdicts import Reject
-from moss_speech.corpus.clean.words import check_personal
+from moss_speech.corpus.clean.words import check_personal, check_tag
 from moss_speech.corpus.items import Dialogue, Split, Turn
 from moss_speech.corpus.passages import Passage
 from moss_speech.params.clean import Clean
@@ -62,6 +62,8 @@ def _turn(turn: Turn, said: Mapping[str, str]) -> Turn:
 
 
 def _check(dialogue: Dialogue, final: Dialogue, screen: Screen) -> Reject | None:
+    if (reject := check_tag(dialogue.id, dialogue.tags, screen.p)) is not None:
+        return reject
     for number, (before, turn) in enumerate(zip(dialogue.turns, final.turns, strict=True), 1):
         unsaid = (screen.unsaid[id_] for id_ in before.utterances if id_ in screen.unsaid)
         if (reject := next(unsaid, None)) is not None:

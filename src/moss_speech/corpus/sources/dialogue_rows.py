@@ -13,6 +13,7 @@ from moss_speech.corpus.items import Dialogue, Role, Split, Turn
 from moss_speech.corpus.sources.intake import FORMATS, LONGEST_TEXT
 from moss_speech.corpus.sources.tables import inside, read_objects
 from moss_speech.params.base import Params, validate_section
+from moss_speech.speech.personal import personal_tag
 from moss_speech.speech.text import normalise
 
 ROLES: dict[str, Role] = {"user": "question", "assistant": "answer"}
@@ -101,4 +102,6 @@ def dialogue_of(
         text = normalise(turn.text) if turn.text is not None else spoken[1] if spoken else ""
         said.append(Turn(turn.role, text, (spoken[0],) if spoken else ()))
     tags = {"fact": item_id, "wording": "0", "category": "recording", "taught": "speech"}
+    for turn in row.turns:
+        tags |= personal_tag(turn.text or "")
     return Dialogue(item_id, split, tuple(said), tags)

@@ -31,6 +31,7 @@ from moss_speech.corpus.items import Dialogue, Role, Split
 from moss_speech.corpus.sources.manifests import Item, Quarantined
 from moss_speech.corpus.sources.tables import leads_out
 from moss_speech.params.sources import Declared, SplitShares
+from moss_speech.speech.personal import personal_tag
 from moss_speech.speech.text import normalise
 from moss_speech.speech.vad import speech_spans
 
@@ -193,7 +194,7 @@ class Intake:
             role=facts.role,
             voice_split=facts.voice_split,
             text_split=facts.text_split,
-            tags={"transcript": transcript, "synthesizer": "person"},
+            tags={"transcript": transcript, "synthesizer": "person"} | personal_tag(text),
             recording=recording,
             span=facts.span,
             channel=facts.channel,

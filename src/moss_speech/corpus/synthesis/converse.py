@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from itertools import islice
+from dataclasses import dataclass, replace
+from itertools import chain, islice
 from typing import Literal
 
 from moss_speech.corpus.items import Dialogue, Turn
@@ -14,6 +14,7 @@ from moss_speech.corpus.synthesis.rewriting import Rewriter
 from moss_speech.corpus.synthesis.rows import Dropped, Row
 from moss_speech.corpus.synthesis.unspeakable import UnspeakableError
 from moss_speech.params.synthesis import Instructions, LanguageModel
+from moss_speech.speech.personal import personal_tag
 from moss_speech.speech.text import normalise
 
 Said = tuple[Literal["user", "assistant"], str]
@@ -67,9 +68,18 @@ class Conversations:
         words = tuple(normalise(text) for _, text in said)
         if (first := self._known.setdefault(words, row.where)) != row.where:
             return Dropped(row.where, "duplicate", first, "words of its own")
-        return self._planned(f"{self._p.name}-{row.number:07d}", said)
+        return self._planned(f"{self._p.name}-{row.number:07d}", said, self._personal(row))
 
-    def _planned(self, id_: str, said: Sequence[Said]) -> Planned:
+    def _personal(self, row: Row) -> dict[str, str]:
+        """The tag for a row in whose written turns something personal is found."""
+        exchanges = exchanges_of(row)
+        said = [] if isinstance(exchanges, Dropped) else exchanges[: self._p.max_exchanges]
+        found: dict[str, str] = {}
+        for text in chain.from_iterable(said):
+            found |= personal_tag(text)
+        return found
+
+    def _planned(self, id_: str, said: Sequence[Said], personal: dict[str, str]) -> Planned:
         random = random_of(self._seed, id_)
         user, assistant = one_of(self._p.voices, random), one_of([self._p.assistant], random)
         lines = [
@@ -86,4 +96,5 @@ class Conversations:
             "fact": id_, "wording": "0", "category": self._p.name, "taught": "speech",
             "source": self._p.name, "language": self._p.language,
         }  # fmt: skip
-        return Planned(Dialogue(id_, "train", turns, tags), tuple(lines))
+        lines = [replace(spoken, tags=spoken.tags | personal) for spoken in lines]
+        return Planned(Dialogue(id_, "train", turns, tags | personal), tuple(lines))

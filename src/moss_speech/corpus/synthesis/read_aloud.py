@@ -1,7 +1,7 @@
 """Texts as passages of which some sentences are to be spoken."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from moss_speech.corpus.passages import Passage, Piece
 from moss_speech.corpus.sources.lines import Line
@@ -10,6 +10,7 @@ from moss_speech.corpus.synthesis.rows import Dropped, Row
 from moss_speech.corpus.synthesis.speakable import sentences, speakable
 from moss_speech.corpus.synthesis.unspeakable import UnspeakableError
 from moss_speech.params.synthesis import Texts
+from moss_speech.speech.personal import personal_tag
 from moss_speech.speech.text import normalise
 
 MAX_SPOKEN_WORDS = 40
@@ -70,7 +71,8 @@ def _planned(id_: str, parts: list[str], p: Texts, seed: int) -> Planned:
         if spoken is None:
             pieces.append(Piece(part))
             continue
-        lines.append(line(f"{id_}-{number:03d}", spoken, voice, "recording", p, random))
+        one = line(f"{id_}-{number:03d}", spoken, voice, "recording", p, random)
+        lines.append(replace(one, tags=one.tags | personal_tag(part)))
         pieces.append(Piece(part, lines[-1].id))
     passage = Passage(id_, "train", p.language, p.name, tuple(pieces))
     return Planned(passage, tuple(lines))
