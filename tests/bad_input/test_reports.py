@@ -128,9 +128,14 @@ SUITE_KINDS: list[tuple[str, Make, str]] = [
     ("verdict is NaN", item("value", float("nan")), "line 2 (b): value is nan, must be a finite"),
     ("verdict is text", item("value", "right"), "line 2 (b): value is 'right'"),
     ("no verdict", item("value", ...), "line 2 (b): value is None"),
-    ("suite without a name", report("suite", to=5), "suite is 5"),
-    ("suite without intervals", report("figures", to={"x": {"value": 1, "n": 1}}), "x.ci95"),
-    ("method is text", report("method", to="by ear"), "method is 'by ear'"),
+    ("suite without a description", report("suite", to=5), "suite is 5"),
+    ("suite of seconds", report("suite", "kind", to="latency"), "suite.kind is 'latency'"),
+    (
+        "suite without intervals",
+        report("cells", to={"x": {"accuracy": {"value": 1, "n": 1}}}),
+        "x.accuracy.ci95",
+    ),
+    ("prompts are text", report("prompts", to="by ear"), "prompts is 'by ear'"),
 ]  # fmt: skip
 SHOWN_KINDS: list[tuple[str, Make, str]] = [
     ("sound is missing", gone("1.flac"), "1 sounds of this page are missing or damaged"),

@@ -78,12 +78,25 @@ def write_evaluation(folder: Path, records: Sequence[Record] = FIVE, **more: Any
 
 
 def write_suite(folder: Path, rows: Sequence[dict[str, Any]], **more: Any) -> Path:
-    """Write the evaluation of an outside suite."""
+    """Write an evaluation of an outside suite as `benchmarks.run` writes it."""
     folder.mkdir(parents=True, exist_ok=True)
     values = [float(row["value"]) for row in rows]
     figure = {"value": sum(values) / len(values), "ci95": [0.0, 1.0], "n": len(rows)}
-    method = {"prompt": "answer in a word", "recogniser": "whisper-base"}
-    report = {"suite": "llama-questions", "figures": {"right": figure}, "method": method, **more}
+    about = {"name": "llama-questions", "kind": "qa", "resamples": 1000, "confidence": 0.95}
+    report = {
+        "format_version": 1,
+        "suite": about,
+        "suite_digest": "cd" * 32,
+        "model": {"address": "models/bundle", "digest": "ab" * 32},
+        "seed": 0,
+        "n_items": len(rows),
+        "prompts": {"t2t": "answer in a word"},
+        "normalisation": "lower case",
+        "recogniser": None,
+        "cells": {"t2t": {"accuracy": figure}},
+        "left_out": [],
+        **more,
+    }
     write_json(folder / "report.json", report)
     write_jsonl(folder / "items.jsonl", rows)
     return folder

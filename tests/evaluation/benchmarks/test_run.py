@@ -11,6 +11,10 @@ from moss_speech.evaluation.benchmarks.items import Said, open_suite
 from moss_speech.evaluation.benchmarks.run import How, drawn, rescore, run_suite
 from moss_speech.evaluation.benchmarks.speaking import Readers
 from moss_speech.evaluation.benchmarks.subject import Subject
+from moss_speech.evaluation.pages.paired import differences
+from moss_speech.evaluation.pages.report import report_markdown, report_page
+from moss_speech.evaluation.pages.saved import open_evaluation
+from moss_speech.evaluation.pages.subject import Subject as Shown
 from moss_speech.lm.likelihood import Continuation, likelihoods
 from moss_speech.params.suite import Speaker
 from tests.evaluation.benchmarks.folders import (
@@ -114,6 +118,24 @@ def test_folder_of_another_run_is_refused_unless_forced(subject, tmp_path):
     with pytest.raises(ValueError, match="suite, suite_digest changed"):
         run(quiz | {"match": "phrase"}, QA_ROWS, subject, tmp_path, seed=1)
     assert run(quiz, QA_ROWS, subject, tmp_path, seed=2, force=True)["seed"] == 2
+
+
+def test_a_run_is_opened_as_a_page_and_compared(subject, tmp_path):
+    quiz = QA | {"decoding": SHORT, "recogniser": "whisper-tiny.en"}
+    report = run(quiz, QA_ROWS, subject, tmp_path, "one")
+    run(quiz, QA_ROWS, subject, tmp_path, "two", seed=1)
+    both = [Shown(n, open_evaluation(tmp_path / n, tmp_path)) for n in ("one", "two")]
+    evaluation = both[0].evaluation
+    assert (evaluation.name, len(evaluation.items)) == ("quiz", 12)
+    for cell, found in report["cells"].items():
+        items = [item for item in evaluation.items if item.cell == cell]
+        assert sum(item.part for item in items) / 3 == found["accuracy"]["value"]
+    assert all(x.question_audio.is_file() for x in evaluation.items if x.cell == "s2s")
+    page = report_page(both[:1])
+    assert "what color is the grass" in page and report["suite_digest"] in page
+    assert "(`t2t`)" in report_markdown(both[:1])
+    assert [(d.n, d.n_apart) for d in differences(*(s.evaluation for s in both))] == [(3, 0)] * 4
+    assert "two" in report_page(both)
 
 
 def test_saved_run_is_judged_again_without_a_model(subject, tmp_path):

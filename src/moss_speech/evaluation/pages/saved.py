@@ -22,8 +22,6 @@ from moss_speech.storage import read_json, read_jsonl
 REPORT, ITEMS = "report.json", "items.jsonl"
 _MAX_TEXT = 2000
 """Characters of a question or an answer that pages show."""
-_SUITE_SAMPLING = Sampling(resamples=2000, confidence=0.95, seed=0)
-"""Of differences between runs of an outside suite, which names no sampling of its own."""
 
 
 @dataclass(frozen=True)
@@ -86,8 +84,8 @@ class Evaluation:
 def open_evaluation(folder: Path, root: Path) -> Evaluation:
     """Open the evaluation in `folder`; `ValueError` names what is missing or damaged.
 
-    Questions of reports of format 1 are read from below `root`; those of later ones, and every
-    answer, from the folder itself.
+    Spoken questions of reports of format 1 and of outside suites are read from below `root`; those
+    of later ones, and every answer, from the folder itself.
     """
     for name in (REPORT, ITEMS):
         if not (folder / name).is_file():
@@ -101,15 +99,26 @@ def open_evaluation(folder: Path, root: Path) -> Evaluation:
     except ValidationError as error:
         raise ValueError(f"{folder / REPORT}: {first_flaw(error)}") from error
     if kind is SavedSuite:
-        items = [_outside(folder, n, row) for n, row in _rows(folder)]
-        shares = report["figures"]
-        return Evaluation(folder, report["suite"], report, shares, items, _SUITE_SAMPLING)
+        return _suite(folder, root, report)
     scorer = Scorer(report["answers"])
     sounds = root if report["format_version"] == 1 else folder
     items = [_own(folder, sounds, scorer, n, row) for n, row in _rows(folder)]
     how = report["method"]
     sampling = Sampling(how["resamples"], how["confidence"], how["seed"])
     return Evaluation(folder, "moss-speech", report, report["accuracy"], items, sampling)
+
+
+def _suite(folder: Path, root: Path, report: Mapping[str, Any]) -> Evaluation:
+    """What could not be asked counts in no figure and is no item here."""
+    about, cells = report["suite"], report["cells"]
+    asked = [(n, row) for n, row in _rows(folder) if not row.get("reason")]
+    items = [_outside(folder, root, n, row) for n, row in asked]
+    shares = {
+        name: cell["accuracy"] | ({"chance": cell["chance"]} if "chance" in cell else {})
+        for name, cell in cells.items()
+    }
+    sampling = Sampling(about["resamples"], about["confidence"], report["seed"])
+    return Evaluation(folder, about["name"], report, shares, items, sampling)
 
 
 def _rows(folder: Path) -> list[tuple[int, Mapping[str, Any]]]:
@@ -175,7 +184,7 @@ def _heard(record: Record, verdict: Verdict) -> tuple[HeardAs, ...]:
     return tuple(HeardAs(j, w, r) for j, w, r in found if w is not None and r is not None)
 
 
-def _outside(folder: Path, number: int, row: Mapping[str, Any]) -> Judged:
+def _outside(folder: Path, root: Path, number: int, row: Mapping[str, Any]) -> Judged:
     where = f"{folder / ITEMS} line {number} ({row['id']})"
     value = row.get("value")
     if not isinstance(value, bool | int | float) or not math.isfinite(value):
@@ -190,7 +199,10 @@ def _outside(folder: Path, number: int, row: Mapping[str, Any]) -> Judged:
         text=_words(row, "text") or None,
         part=float(value),
         whole=1.0,
-        question_audio=_inside(folder, row.get("question_audio"), where),
+        heard=(HeardAs("recogniser", words, value == 1),)
+        if (words := _words(row, "heard"))
+        else (),
+        question_audio=_below(root, row.get("question_audio")),
         answer_audio=_inside(folder, row.get("audio"), where),
     )
 
@@ -200,6 +212,14 @@ def _words(row: Mapping[str, Any], key: str) -> str:
     if isinstance(value, list):
         value = " / ".join(map(str, value))
     return "" if value is None else str(value)[:_MAX_TEXT]
+
+
+def _below(root: Path, name: object) -> Path | None:
+    """A spoken question if it lies below the project root; a suite may lie anywhere."""
+    if not isinstance(name, str) or "\0" in name:
+        return None
+    path = Path(os.path.normpath(root / name))
+    return path if path.is_relative_to(os.path.normpath(root)) else None
 
 
 def _inside(base: Path, name: object, where: str) -> Path | None:

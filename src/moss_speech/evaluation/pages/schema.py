@@ -95,12 +95,44 @@ class SavedReport(_Saved):
     corpus: _Corpus | None = None
 
 
-class SavedSuite(_Saved):
-    """report.json of an outside suite."""
+class _About(_Saved):
+    name: str
+    kind: Literal["qa", "instructions", "choice"]
+    """Those whose items are right or wrong."""
+    resamples: int = Field(ge=1, le=1_000_000)
+    confidence: float = Field(gt=0, lt=1)
 
-    suite: str
-    figures: dict[str, SavedFigure]
-    method: dict[str, Any] = Field(default_factory=dict)
+
+class _Cell(_Saved):
+    accuracy: SavedFigure
+    chance: FiniteFloat | None = None
+
+
+class _Model(_Saved):
+    address: str
+    digest: str
+
+
+class _LeftOut(_Saved):
+    id: str
+    reason: str
+
+
+class SavedSuite(_Saved):
+    """report.json of an outside suite, as `moss-speech evaluate --suite` writes it."""
+
+    format_version: Literal[1]
+    suite: _About
+    suite_digest: str
+    model: _Model
+    seed: int
+    n_items: int
+    prompts: dict[str, str]
+    normalisation: str
+    recogniser: dict[str, Any] | None
+    cells: dict[str, _Cell]
+    left_out: list[_LeftOut]
+    speech_gap: SavedFigure | None = None
 
 
 def first_flaw(error: ValidationError) -> str:

@@ -71,7 +71,7 @@ def _figures(subject: Subject) -> dict[str, Any]:
         "gap": row("speech_gap", "", gap) if gap else None,
         "text": report.get("text"),
         "confidence": evaluation.sampling.confidence,
-        "method": _method_rows(report["method"]) if evaluation.is_own else _plain(report["method"]),
+        "method": _method_rows(report["method"]) if evaluation.is_own else _suite_method(report),
     }
 
 
@@ -93,8 +93,21 @@ def _method_rows(method: Mapping[str, Any]) -> list[tuple[str, str]]:
     ]
 
 
-def _plain(method: Mapping[str, Any]) -> list[tuple[str, str]]:
-    return [(name, str(value)[:1000]) for name, value in list(method.items())[:MAX_ROWS]]
+def _suite_method(report: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """How an outside suite was asked, with the keys of its report."""
+    about = report["suite"]
+    found = {
+        "kind": about["kind"],
+        "items": f"{report['n_items']}, {len(report['left_out'])} answers left out",
+        "seed": report["seed"],
+        "intervals": f"{about['resamples']} resamples of whole items and whole voices at once",
+        **{f"prompt {route}": prompt for route, prompt in report["prompts"].items()},
+        "normalisation": report["normalisation"],
+        **{f"recogniser {k}": v for k, v in (report["recogniser"] or {}).items()},
+        "model": f"{report['model']['address']}, {report['model']['digest']}",
+        "suite": report["suite_digest"],
+    }
+    return [(name, str(value)[:1000]) for name, value in list(found.items())[:MAX_ROWS]]
 
 
 def _examples(subject: Subject, p: PageParams, sounds: Sounds) -> dict[str, Any]:
