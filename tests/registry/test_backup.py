@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import create_engine, inspect, make_url, text
 
-from moss_speech.catalogue.copies import kind_of
-from moss_speech.catalogue.database import open_catalogue
+from moss_speech.catalogue.copies import holds_tables, kind_of, move_artifacts
+from moss_speech.catalogue.database import make_engine, open_catalogue, promotion_lock
 from moss_speech.registry import restore as module
 from moss_speech.registry.backup import MANIFEST, backup
 from moss_speech.registry.fetch import find_model
@@ -17,11 +18,19 @@ from moss_speech.registry.restore import recover, restore
 from moss_speech.registry.store import MODEL, _open
 from moss_speech.registry.versions import CHAMPION
 from moss_speech.settings import settings
-from moss_speech.storage import read_json, tree_digest, write_bytes, write_json
-from tests.registry.candidates import in_process, kill_at_line, promote, register
+from moss_speech.storage import (
+    InUseError,
+    exclusive,
+    read_json,
+    tree_digest,
+    write_bytes,
+    write_json,
+)
+from tests.registry.candidates import in_process, kill_at_line, process_of, promote, register
 
 ADDRESS = f"models:/{MODEL}@{CHAMPION}"
 Enter = Callable[[Path], Path]
+DRIVERS = {"sqlite": "sqlite", "postgresql": "postgresql+psycopg"}
 
 
 @pytest.fixture
@@ -195,6 +204,96 @@ def test_postgresql_is_dumped_and_put_back(
     enter(tmp_path_factory.mktemp("new"))
     restore(target)
     assert champion().version == 1
+
+
+def _replace_until_the_first_rename(source: str) -> None:
+    def end(path: Path, target: Path) -> None:
+        if ".restore-" in f"{path}{target}":
+            os.kill(os.getpid(), 9)
+        path.replace(target)
+
+    pytest.MonkeyPatch().setattr(Path, "rename", end)
+    restore(Path(source), replace=True)
+
+
+def test_killed_restore_gives_postgresql_back_what_it_held(
+    store: Path, enter: Enter, monkeypatch: pytest.MonkeyPatch,
+    tmp_path_factory: pytest.TempPathFactory, postgres_server: str,
+) -> None:  # fmt: skip
+    from tests.databases import new_database
+
+    if shutil.which("pg_dump") is None:
+        pytest.skip("no pg_dump is installed")
+    monkeypatch.setenv("MOSS_DATABASE_URL", new_database(postgres_server))
+    enter(store)
+    fill(store, "first")
+    target = tmp_path_factory.mktemp("saved") / "backup"
+    backup(target)
+    promote(register("second")[0], "anna")
+    with make_engine(settings().catalogue_url).begin() as connection:
+        connection.exec_driver_sql("CREATE TABLE later (name text)")  # not in the backup
+    _kill_and_recover(target)
+    assert in_process(_served_version) == 2
+    assert "later" in _tables()
+    open_catalogue(settings().catalogue_url).kw["bind"].dispose()
+    restore(target, replace=True)
+    assert in_process(_served_version) == 1
+    assert "later" not in _tables(), "a table of a later migration would end that migration"
+    monkeypatch.setenv("MOSS_DATABASE_URL", new_database(postgres_server))
+    enter(tmp_path_factory.mktemp("new"))
+    _kill_and_recover(target)
+    assert not holds_tables(settings().catalogue_url)
+
+
+def _kill_and_recover(source: Path) -> None:
+    """End a restore when the database is replaced and no file is, then undo it."""
+    process = process_of(_replace_until_the_first_rename, str(source))
+    process.start()
+    process.join()
+    assert process.exitcode == -9
+    assert recover(settings())
+    assert not list(settings().state.glob(".restore*"))
+
+
+def _tables() -> list[str]:
+    return inspect(make_engine(settings().catalogue_url)).get_table_names()
+
+
+def test_nobody_promotes_during_a_restore_or_trains_while_one_is_undone(saved: Path) -> None:
+    with promotion_lock(), pytest.raises(InUseError, match="promotion lock is held"):
+        restore(saved, replace=True)
+    assert champion().version == 2
+    write_json(settings().state / ".restore.json", {"databases": [], "renames": []})
+    lock = exclusive(settings().state / "train.lock", "the workspace")
+    with lock, pytest.raises(InUseError, match="in use by another process"):
+        recover(settings())
+    assert recover(settings())
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_runs_find_their_artifacts_at_the_new_place(
+    kind: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    from tests.databases import new_database
+
+    url = f"sqlite:///{tmp_path}/mlflow.db"
+    if kind == "postgresql":
+        url = new_database(request.getfixturevalue("postgres_server"))
+    engine = create_engine(make_url(url).set(drivername=DRIVERS[kind]))
+    places = ["file:///a/artifacts", "file:///a/artifacts/1/x", "file:///a/artifacts2/1", "s3://b"]
+    with engine.begin() as connection:
+        connection.execute(text("CREATE TABLE experiments (artifact_location VARCHAR(200))"))
+        connection.execute(text("CREATE TABLE runs (artifact_uri VARCHAR(200))"))
+        for place in places:
+            connection.execute(text("INSERT INTO experiments VALUES (:p)"), {"p": place})
+            connection.execute(text("INSERT INTO runs VALUES (:p)"), {"p": place})
+    move_artifacts(url, "file:///a/artifacts", "file:///b c/%d")
+    moved = ["file:///b c/%d", "file:///b c/%d/1/x", *places[2:]]
+    with engine.connect() as connection:
+        for query in ("SELECT * FROM experiments", "SELECT * FROM runs"):
+            assert sorted(connection.scalars(text(query))) == sorted(moved)
+        if kind == "sqlite":
+            assert connection.scalar(text("PRAGMA journal_mode")) == "delete", "MLflow's setting"
 
 
 @pytest.mark.parametrize(

@@ -4,18 +4,36 @@ import os
 import shutil
 import sqlite3
 import subprocess
+import tempfile
 from contextlib import closing
 from pathlib import Path
 from typing import Literal
 
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import URL, inspect, make_url
+from sqlalchemy import (
+    URL,
+    String,
+    column,
+    create_engine,
+    func,
+    inspect,
+    literal,
+    make_url,
+    or_,
+    table,
+    update,
+)
 
 from moss_speech.catalogue.database import make_engine
 
 Kind = Literal["sqlite", "postgresql", "elsewhere"]
 """`elsewhere`: behind a server, which has backups of its own."""
+
+_DROP_TABLES = """DO $$ DECLARE name text; BEGIN
+FOR name IN SELECT tablename FROM pg_tables WHERE schemaname = current_schema() LOOP
+EXECUTE format('DROP TABLE IF EXISTS %I CASCADE', name); END LOOP; END $$"""
+"""Tables that a copy does not have would stand in the way of later migrations."""
 
 
 def kind_of(url: str) -> Kind:
@@ -68,8 +86,11 @@ def put_back(copy: Path, url: str) -> None:
         ):
             source.backup(target)
         return
-    whole = ("--clean", "--if-exists", "--no-owner", "--single-transaction", "--exit-on-error")
-    _run("pg_restore", *whole, str(copy), url=url, into=True)
+    with tempfile.TemporaryDirectory() as folder:
+        script = Path(folder) / "copy.sql"
+        _run("pg_restore", "--clean", "--if-exists", "--no-owner", f"--file={script}", str(copy))
+        once = ("--no-psqlrc", "--quiet", "--single-transaction", "--set=ON_ERROR_STOP=1")
+        _run("psql", *once, f"--command={_DROP_TABLES}", f"--file={script}", url=url)
 
 
 def holds_tables(url: str) -> bool:
@@ -83,36 +104,42 @@ def holds_tables(url: str) -> bool:
         engine.dispose()
 
 
-def _run(program: str, *arguments: str, url: str, into: bool = False) -> None:
+def _run(program: str, *arguments: str, url: str = "") -> None:
     """Run a program of PostgreSQL; the password travels in its environment, not in its words."""
     if shutil.which(program) is None:
         raise RuntimeError(f"{program} is not installed: it belongs to PostgreSQL's client")
-    address: URL = make_url(url)
-    plain = address.set(drivername="postgresql", password=None).render_as_string()
-    secret = {"PGPASSWORD": str(address.password)} if address.password else {}
-    command = [program, *arguments, f"--dbname={plain}"]
+    command, secret = [program, *arguments], {}
+    if url:
+        address: URL = make_url(url)
+        plain = address.set(drivername="postgresql", password=None).render_as_string()
+        command.append(f"--dbname={plain}")
+        secret = {"PGPASSWORD": str(address.password)} if address.password else {}
     done = subprocess.run(
         command, env={**os.environ, **secret}, capture_output=True, text=True, check=False
     )
     if done.returncode:
-        action = "restored" if into else "copied"
-        raise RuntimeError(f"the database could not be {action}: {done.stderr.strip()[-500:]}")
+        raise RuntimeError(f"{program} does not copy the database: {done.stderr.strip()[-500:]}")
 
 
-def move_artifacts(mlflow_copy: Path, old: str, new: str) -> None:
-    """Let the runs in a copy of MLflow's SQLite database find their artifacts in a new folder.
+def move_artifacts(url: str, old: str, new: str) -> None:
+    """Let the runs in a database of MLflow's find their artifacts in a new folder.
 
     `old` and `new` are addresses of the artifact folder.
     """
-    columns = (("experiments", "artifact_location"), ("runs", "artifact_uri"))
-    with closing(sqlite3.connect(mlflow_copy)) as db:
-        for table, column in columns:
-            db.execute(
-                f"UPDATE {table} SET {column} = ? || substr({column}, ?) "
-                f"WHERE {column} = ? OR substr({column}, 1, ?) = ?",
-                (new, len(old) + 1, old, len(old) + 1, f"{old}/"),
-            )
-        db.commit()
+    address = make_url(url)
+    if kind_of(url) == "postgresql":
+        address = address.set(drivername="postgresql+psycopg")
+    engine = create_engine(address)  # no settings of ours: SQLite would keep them in MLflow's file
+    n_old = len(old)
+    try:
+        with engine.begin() as connection:
+            for name, key in (("experiments", "artifact_location"), ("runs", "artifact_uri")):
+                place = column(key, String)
+                below = or_(place == old, func.substr(place, 1, n_old + 1) == f"{old}/")
+                moved = literal(new).concat(func.substr(place, n_old + 1))
+                connection.execute(update(table(name, place)).where(below).values({key: moved}))
+    finally:
+        engine.dispose()
 
 
 def revision_of(url: str) -> str | None:

@@ -159,10 +159,13 @@ def transact(url: str, work: Work[T]) -> T:
 
 @contextmanager
 def _held(key: int, what: str, wait_s: float) -> Iterator[None]:
-    with _asking():
-        engine: Engine = open_catalogue(settings().catalogue_url).kw["bind"]
-        with _lock(engine, key, what, wait_s):
+    """It asks for no table: a restore takes a lock before there are any."""
+    engine = make_engine(settings().catalogue_url)
+    try:
+        with _asking(), _lock(engine, key, what, wait_s):
             yield
+    finally:
+        engine.dispose()
 
 
 def promotion_lock(wait_s: float = _WAIT_S) -> AbstractContextManager[None]:

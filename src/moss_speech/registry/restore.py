@@ -1,18 +1,23 @@
 """The way back from a backup: checked, staged beside what is there, then put in place by renames.
 
-Until the renames begin nothing of the root has changed. They are written down first, so that those
-of a process that was killed are undone by `recover`, which every backup and restore calls.
+Until then nothing of the root has changed. PostgreSQL has no files to rename: its databases are
+dumped beside what the renames put aside. All of it is written down first, so that what a process
+did that was killed is undone by `recover`, which every backup and restore calls.
 """
 
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from moss_speech.catalogue.copies import (
+    copy_database,
     holds_tables,
     kind_of,
     move_artifacts,
     put_back,
 )
+from moss_speech.catalogue.database import promotion_lock
 from moss_speech.registry.backup import CATALOGUE, MLFLOW, Manifest, places, verify_backup
 from moss_speech.registry.store import ARTIFACTS
 from moss_speech.settings import Settings, settings
@@ -29,11 +34,11 @@ def restore(source: Path, replace: bool = False) -> Manifest:
     """Put a backup into the project root that the settings name.
 
     `ValueError` for a damaged backup, for one of other kinds of databases, and for a root that
-    holds something unless `replace` is set.
+    holds something unless `replace` is set; `InUseError` while somebody trains or promotes.
     """
     chosen = settings()
-    with exclusive(chosen.state / "train.lock", f"the workspace {chosen.root}"):
-        recover(chosen)
+    with _alone(chosen):
+        _undo(chosen)
         manifest = verify_backup(source)
         _require_fit(manifest, chosen)
         if not replace and (there := _held(chosen)):
@@ -41,11 +46,20 @@ def restore(source: Path, replace: bool = False) -> Manifest:
         stage = chosen.state / _STAGE
         shutil.copytree(source, stage)
         if (stage / MLFLOW).is_file() and manifest.mlflow == "sqlite":
-            move_artifacts(stage / MLFLOW, manifest.artifacts, _address(chosen))
-        for name, url in _servers(chosen).items():
-            put_back(stage / name, url)
-        _swap(stage, chosen)
+            staged = f"sqlite:///{stage / MLFLOW}"
+            move_artifacts(staged, manifest.artifacts, _address(chosen))
+        _swap(stage, manifest, chosen)
     return manifest
+
+
+@contextmanager
+def _alone(chosen: Settings) -> Iterator[None]:
+    """Nobody trains, promotes or restores meanwhile; `InUseError` if somebody does."""
+    with (
+        exclusive(chosen.state / "train.lock", f"the workspace {chosen.root}"),
+        promotion_lock(wait_s=0),
+    ):
+        yield
 
 
 def _address(chosen: Settings) -> str:
@@ -75,17 +89,23 @@ def _held(chosen: Settings) -> str:
     return next((name for name, url in _servers(chosen).items() if holds_tables(url)), "")
 
 
-def _swap(stage: Path, chosen: Settings) -> None:
-    """Rename everything into place; what was there goes once all of it is in place."""
-    old = chosen.state / _OLD
+def _swap(stage: Path, manifest: Manifest, chosen: Settings) -> None:
+    """Put everything into place; what was there goes once all of it is in place."""
+    old, servers = chosen.state / _OLD, _servers(chosen)
     old.mkdir()
+    for name, url in servers.items():
+        copy_database(url, old / name)
     moves = _moves(stage, old, chosen)
     rows = [
         {"new": str(new), "target": str(target), "kept": str(kept), "brings": new.exists()}
         for new, target, kept in moves
     ]
-    write_json(chosen.state / _JOURNAL, rows)
+    write_json(chosen.state / _JOURNAL, {"databases": list(servers), "renames": rows})
     try:
+        for name, url in servers.items():
+            put_back(stage / name, url)
+            if name == MLFLOW:
+                move_artifacts(url, manifest.artifacts, _address(chosen))
         for new, target, kept in moves:
             if target.exists():
                 target.rename(kept)
@@ -93,10 +113,10 @@ def _swap(stage: Path, chosen: Settings) -> None:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 new.rename(target)
     except BaseException:
-        recover(chosen)
+        _undo(chosen)
         raise
     (chosen.state / _JOURNAL).unlink()  # from here on it is done
-    recover(chosen)
+    _undo(chosen)
 
 
 def _moves(stage: Path, old: Path, chosen: Settings) -> list[tuple[Path, Path, Path]]:
@@ -114,15 +134,26 @@ def _moves(stage: Path, old: Path, chosen: Settings) -> list[tuple[Path, Path, P
 
 
 def recover(chosen: Settings) -> bool:
-    """Undo the renames of a restore that was killed, sweep what it left; whether there were any."""
-    journal = chosen.state / _JOURNAL
-    interrupted = journal.is_file()
-    for row in reversed(read_json(journal)) if interrupted else ():
-        new, target, kept = (Path(row[name]) for name in ("new", "target", "kept"))
-        if row["brings"] and not new.exists():
-            target.rename(new)
-        if kept.exists():
-            kept.rename(target)
+    """Undo what a restore did that was killed; whether there was any. `InUseError` as `restore`."""
+    if not (chosen.state / _JOURNAL).is_file():
+        return False
+    with _alone(chosen):
+        return _undo(chosen)
+
+
+def _undo(chosen: Settings) -> bool:
+    """Undo what the journal names, if there is one, and sweep what was left; whether there was."""
+    journal, old = chosen.state / _JOURNAL, chosen.state / _OLD
+    if interrupted := journal.is_file():
+        done = read_json(journal)
+        for name in done["databases"]:
+            put_back(old / name, _servers(chosen)[name])
+        for row in reversed(done["renames"]):
+            new, target, kept = (Path(row[name]) for name in ("new", "target", "kept"))
+            if row["brings"] and not new.exists():
+                target.rename(new)
+            if kept.exists():
+                kept.rename(target)
     journal.unlink(missing_ok=True)
     for name in (_STAGE, _OLD):
         shutil.rmtree(chosen.state / name, ignore_errors=True)
