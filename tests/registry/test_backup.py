@@ -12,6 +12,7 @@ from moss_speech.catalogue.copies import holds_tables, kind_of, move_artifacts
 from moss_speech.catalogue.database import make_engine, open_catalogue, promotion_lock
 from moss_speech.registry import restore as module
 from moss_speech.registry.backup import MANIFEST, backup
+from moss_speech.registry.dvc_cache import cache_folder
 from moss_speech.registry.fetch import find_model
 from moss_speech.registry.promotion import champion
 from moss_speech.registry.restore import recover, restore
@@ -85,6 +86,27 @@ def test_restored_into_an_empty_root_it_serves_the_same_champion(
     assert (root / ".env").read_bytes() == b"MOSS_RECORD=true\n"
     assert (root / "voices/anna/voice.json").exists()
     assert promote(register("third")[0], "anna").result == "committed"
+
+
+def test_cache_is_saved_where_it_is_and_left_out_where_others_use_it(
+    store: Path, enter: Enter, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    (store / ".dvc").mkdir()
+    config = "[core]\n    no_scm = true\n[cache]\n    dir = {}\n"
+    (store / ".dvc/config.local").write_text(config.format("../cache/dvc"))
+    write_bytes(store / "cache/dvc/files/md5/ab/cdef", b"data")
+    below, outside = (tmp_path_factory.mktemp("saved") / "backup" for _ in range(2))
+    assert backup(below).cache == "cache/dvc"
+    shared = tmp_path_factory.mktemp("shared")
+    write_bytes(shared / "files/md5/ab/cdef", b"data")
+    (store / ".dvc/config.local").write_text(config.format(shared))
+    manifest = backup(outside)
+    assert manifest.cache == ""
+    assert not any(name.startswith("cache/") for name in manifest.files)
+    root = enter(tmp_path_factory.mktemp("new"))
+    restore(below)
+    assert (root / "cache/dvc/files/md5/ab/cdef").read_bytes() == b"data"
+    assert cache_folder(root) == root / "cache/dvc"
 
 
 def test_backup_is_for_its_owner_only_and_names_every_file(saved: Path) -> None:
@@ -339,6 +361,8 @@ def _break(folder: Path, how: str) -> None:
         (folder / "artifacts/link").symlink_to("/etc")
     elif how == "other database":
         write_json(folder / MANIFEST, manifest | {"catalogue": "postgresql"})
+    elif how == "cache outside":
+        write_json(folder / MANIFEST, manifest | {"cache": "../cache"})
     elif how == "unknown database":
         write_json(folder / MANIFEST, manifest | {"catalogue": "oracle"})
 
@@ -358,6 +382,7 @@ BROKEN = [
     ("link", "link is a link"),
     ("link to a folder", "link is a link"),
     ("other database", "the backup's catalogue is postgresql, the settings name sqlite"),
+    ("cache outside", "the backup's cache is '../cache', must lie below the root"),
     ("unknown database", "catalogue"),
 ]
 

@@ -106,6 +106,30 @@ def test_cache_that_the_lock_does_not_lead_to_goes(root: Path) -> None:
     assert (waste.path, waste.size_bytes) == (cache / "dd/4", 4)
 
 
+def cached(cache: Path, *names: str) -> None:
+    for name in names:
+        write_bytes(cache / "files/md5" / name, b"data")
+
+
+def use_cache(root: Path, place: Path) -> None:
+    (root / ".dvc").mkdir(exist_ok=True)
+    config = f"[core]\n    no_scm = true\n    analytics = false\n[cache]\n    dir = {place}\n"
+    (root / ".dvc/config").write_text(config)
+
+
+@pytest.mark.parametrize("below", [True, False])
+def test_cache_is_where_dvc_says_and_one_outside_the_root_stays(
+    root: Path, below: bool, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    cache = root / "cache" if below else tmp_path_factory.mktemp("shared")
+    use_cache(root, cache)
+    cached(cache, "cc/3")
+    cached(root / ".dvc/cache", "dd/4")
+    write_bytes(root / "dvc.lock", b"schema: '2.0'\nstages: {}\n")
+    found = [w.path for w in find_waste() if w.kind == "DVC cache"]
+    assert found == ([cache / "files/md5/cc/3"] if below else [])
+
+
 def test_checkpoints_of_finished_stages_go(root: Path) -> None:
     for stage in ("done", "failed", "running"):
         write_bytes(root / f"runs/{stage}/{'0' * 16}/model.ckpt", b"weights")

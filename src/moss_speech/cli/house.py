@@ -49,6 +49,8 @@ def backup(
     typer.echo(f"{target}: {len(manifest.files)} files, {size_mb:.1f} MB")
     if manifest.mlflow == "elsewhere":
         typer.echo("runs and artifacts are behind a tracking server: back that up where it runs")
+    if not manifest.cache:
+        typer.echo("DVC's cache lies outside the project root: back that up where it is")
 
 
 @app.command()

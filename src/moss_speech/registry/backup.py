@@ -15,6 +15,7 @@ from moss_speech.card import Sealed
 from moss_speech.catalogue.copies import Kind, check_copy, copy_database, kind_of, sqlite_file
 from moss_speech.catalogue.database import open_catalogue, promotion_lock
 from moss_speech.params.base import Params, validate_section
+from moss_speech.registry.dvc_cache import CACHE, cache_below
 from moss_speech.registry.store import ARTIFACTS, tracking_client
 from moss_speech.settings import Settings, settings
 from moss_speech.storage import file_digest, fresh_dir, read_json, require_new, write_json
@@ -33,19 +34,25 @@ class Manifest(Params):
     mlflow: Kind
     artifacts: str
     """Address of the artifact folder that MLflow's store names."""
+    cache: str = CACHE
+    """Where DVC's cache lies below the root; empty: outside it, and not in the backup."""
     files: dict[str, Sealed]
 
 
-def places(chosen: Settings) -> dict[str, Path]:
-    """Where each folder or file of a backup belongs; databases that are no files are left out."""
+def places(chosen: Settings, cache: str) -> dict[str, Path]:
+    """Where each folder or file of a backup belongs; databases that are no files are left out.
+
+    `cache` is `Manifest.cache`.
+    """
     root, state = chosen.root, chosen.state
     found = {
         ARTIFACTS: state / ARTIFACTS,
-        "cache": root / ".dvc" / "cache",
         "voices": root / "voices",
         "project/signing.key": state / "signing.key",
         **{f"project/{name}": root / name for name in PROJECT_FILES},
     }
+    if cache:
+        found["cache"] = root / cache
     for name, url in ((CATALOGUE, chosen.catalogue_url), (MLFLOW, chosen.tracking_uri)):
         if kind_of(url) == "sqlite":
             found[name] = sqlite_file(url)
@@ -62,6 +69,7 @@ def backup(target: Path) -> Manifest:
     open_catalogue(chosen.catalogue_url)
     tracking_client()
     urls = {CATALOGUE: chosen.catalogue_url, MLFLOW: chosen.tracking_uri}
+    cache = cache_below(chosen.root)
     with fresh_dir(target) as out:
         out.chmod(0o700)
         with promotion_lock():
@@ -69,7 +77,7 @@ def backup(target: Path) -> Manifest:
                 if kind_of(url) != "elsewhere":
                     copy_database(url, out / name)
                     check_copy(out / name, kind_of(url))
-        for name, place in places(chosen).items():
+        for name, place in places(chosen, cache).items():
             if name not in urls and place.exists():
                 _copy(place, out / name)
         manifest = Manifest(
@@ -78,6 +86,7 @@ def backup(target: Path) -> Manifest:
             catalogue=kind_of(chosen.catalogue_url),
             mlflow=kind_of(chosen.tracking_uri),
             artifacts=(chosen.state / ARTIFACTS).resolve().as_uri(),
+            cache=cache,
             files=_sealed(out),
         )
         write_json(out / MANIFEST, manifest.model_dump())

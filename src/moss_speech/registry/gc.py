@@ -8,6 +8,7 @@ from pathlib import Path
 from moss_speech.catalogue.database import catalogue, promotion_lock
 from moss_speech.catalogue.models import all_versions
 from moss_speech.params.base import read_yaml
+from moss_speech.registry.dvc_cache import cache_below
 from moss_speech.registry.keeping import kept_versions
 from moss_speech.registry.versions import local_bundle
 from moss_speech.settings import settings
@@ -78,11 +79,14 @@ def _old_bentos(folder: Path, stay: set[str]) -> Iterator[Waste]:
 
 
 def _unused_cache(root: Path) -> Iterator[Waste]:
-    """Files of DVC's cache that dvc.lock does not lead to; without a lock nothing is judged."""
-    files, lock = root / ".dvc" / "cache" / "files" / "md5", root / "dvc.lock"
-    if not lock.is_file():
+    """Files of DVC's cache that dvc.lock does not lead to.
+
+    Nothing is judged without a lock, nor in a cache outside the root: others may need it.
+    """
+    lock = root / "dvc.lock"
+    if not lock.is_file() or not (place := cache_below(root)):
         return
-    used: set[str] = set()
+    files, used = root / place / "files" / "md5", set[str]()
     for stage in read_yaml(lock)["stages"].values():
         for out in stage.get("outs", []):
             used.add(out["md5"])

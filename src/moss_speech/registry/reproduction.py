@@ -16,6 +16,7 @@ from pathlib import Path
 from moss_speech.catalogue.database import catalogue
 from moss_speech.catalogue.models import find_version
 from moss_speech.catalogue.recipes import RecipeFacts, recipe_of
+from moss_speech.registry.dvc_cache import cache_folder
 from moss_speech.registry.locked import LockedStage, path_md5, read_lock, stages_to
 from moss_speech.registry.recheck import Finding, check_recipe, check_worktree
 from moss_speech.registry.recipe import is_repository
@@ -163,12 +164,8 @@ def _furnish(root: Path, folder: Path, recipe: RecipeFacts) -> None:
     """Params and lock of the version, the shared cache, and recordings that lie below the root."""
     write_bytes(folder / "params.yaml", recipe.params.encode())
     write_bytes(folder / "dvc.lock", recipe.lock.encode())
-    command = [sys.executable, "-m", "dvc", "cache", "dir"]
-    asked = subprocess.run(
-        command, cwd=root, env=child_environment(), capture_output=True, text=True, check=True
-    )
-    cache = (root / asked.stdout.strip().splitlines()[-1]).resolve()
-    config = f"[core]\n    no_scm = true\n    analytics = false\n[cache]\n    dir = {cache}\n"
+    cache = f"[cache]\n    dir = {cache_folder(root)}\n"
+    config = f"[core]\n    no_scm = true\n    analytics = false\n{cache}"
     write_bytes(folder / ".dvc" / "config.local", config.encode())
     for entry in root.iterdir():
         ours = entry.name.startswith(".") or entry.name in _OUTPUTS

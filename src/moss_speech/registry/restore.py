@@ -41,7 +41,7 @@ def restore(source: Path, replace: bool = False) -> Manifest:
         _undo(chosen)
         manifest = verify_backup(source)
         _require_fit(manifest, chosen)
-        if not replace and (there := _held(chosen)):
+        if not replace and (there := _held(chosen, manifest.cache)):
             raise ValueError(f"{there} holds something: restore into an empty root, or --replace")
         stage = chosen.state / _STAGE
         shutil.copytree(source, stage)
@@ -78,11 +78,14 @@ def _require_fit(manifest: Manifest, chosen: Settings) -> None:
         saved, here = getattr(manifest, what), kind_of(url)
         if saved != here:
             raise ValueError(f"the backup's {what} is {saved}, the settings name {here}")
+    inside = (chosen.root / manifest.cache).resolve()
+    if manifest.cache and chosen.root.resolve() not in inside.parents:
+        raise ValueError(f"the backup's cache is {manifest.cache!r}, must lie below the root")
 
 
-def _held(chosen: Settings) -> str:
+def _held(chosen: Settings, cache: str) -> str:
     """What the root holds already; empty if nothing."""
-    targets = places(chosen)
+    targets = places(chosen, cache)
     for path in (targets[name] for name in _STORES if name in targets):
         if path.is_file() or (path.is_dir() and any(path.iterdir())):
             return str(path)
@@ -95,7 +98,7 @@ def _swap(stage: Path, manifest: Manifest, chosen: Settings) -> None:
     old.mkdir()
     for name, url in servers.items():
         copy_database(url, old / name)
-    moves = _moves(stage, old, chosen)
+    moves = _moves(stage, old, places(chosen, manifest.cache))
     rows = [
         {"new": str(new), "target": str(target), "kept": str(kept), "brings": new.exists()}
         for new, target, kept in moves
@@ -119,10 +122,10 @@ def _swap(stage: Path, manifest: Manifest, chosen: Settings) -> None:
     _undo(chosen)
 
 
-def _moves(stage: Path, old: Path, chosen: Settings) -> list[tuple[Path, Path, Path]]:
+def _moves(stage: Path, old: Path, targets: dict[str, Path]) -> list[tuple[Path, Path, Path]]:
     """New place, target, and where the target's old content goes meanwhile."""
     found = []
-    for name, target in places(chosen).items():
+    for name, target in targets.items():
         new = stage / name
         if new.exists() or name in _STORES:
             kept = name.replace("/", "-")
