@@ -3,10 +3,12 @@
 import os
 import subprocess
 import sys
+import time
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+import zc.lockfile
 from typer.testing import CliRunner
 
 from moss_speech.catalogue.database import catalogue
@@ -117,6 +119,19 @@ def use_cache(root: Path, place: Path) -> None:
     (root / ".dvc/config").write_text(config)
 
 
+def test_recordings_that_dvc_add_keeps_stay(root: Path) -> None:
+    cache = root / ".dvc/cache"
+    use_cache(root, cache)
+    cached(cache, "cc/3")
+    (root / "data").mkdir()
+    (root / "data/recordings.wav").write_bytes(b"what somebody said")
+    command = [sys.executable, "-m", "dvc", "add", "--quiet", "data/recordings.wav"]
+    subprocess.run(command, cwd=root, env=child_environment(), check=True)
+    write_bytes(root / "dvc.lock", b"schema: '2.0'\nstages: {}\n")
+    assert [w.path for w in collect() if w.kind == "DVC cache"] == [cache / "files/md5/cc/3"]
+    assert len(list(cache.glob("files/md5/*/*"))) == 1
+
+
 @pytest.mark.parametrize("below", [True, False])
 def test_cache_is_where_dvc_says_and_one_outside_the_root_stays(
     root: Path, below: bool, tmp_path_factory: pytest.TempPathFactory
@@ -128,6 +143,35 @@ def test_cache_is_where_dvc_says_and_one_outside_the_root_stays(
     write_bytes(root / "dvc.lock", b"schema: '2.0'\nstages: {}\n")
     found = [w.path for w in find_waste() if w.kind == "DVC cache"]
     assert found == ([cache / "files/md5/cc/3"] if below else [])
+
+
+def test_nothing_goes_while_a_version_is_made_again(root: Path) -> None:
+    lock = exclusive(settings().state / "reproduce.lock", "moss-speech reproduce")
+    with lock, pytest.raises(InUseError, match="moss-speech reproduce is in use"):
+        collect()
+
+
+def test_nothing_goes_while_dvc_runs_a_stage_or_anything_else(root: Path) -> None:
+    use_cache(root, root / ".dvc/cache")
+    (root / "wait").mkdir()
+    wait = "touch wait/begun; while [ ! -e wait/go ]; do sleep 0.1; done; echo x > out"
+    write_json(root / "dvc.yaml", {"stages": {"slow": {"cmd": wait, "outs": ["out"]}}})
+    command = [sys.executable, "-m", "dvc", "repro", "--quiet"]
+    running = subprocess.Popen(command, cwd=root, env=child_environment())
+    try:
+        while not (root / "wait/begun").exists():
+            assert running.poll() is None
+            time.sleep(0.1)
+        with pytest.raises(InUseError, match="DVC is at work: process"):
+            collect()
+    finally:
+        (root / "wait/go").touch()
+        assert running.wait() == 0
+    lock = zc.lockfile.LockFile(str(root / ".dvc/tmp/lock"))
+    with pytest.raises(InUseError, match="DVC is in use by another process"):
+        collect()
+    lock.close()
+    assert len(collect()) == 1
 
 
 def test_checkpoints_of_finished_stages_go(root: Path) -> None:

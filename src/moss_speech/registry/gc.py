@@ -8,7 +8,7 @@ from pathlib import Path
 from moss_speech.catalogue.database import catalogue, promotion_lock
 from moss_speech.catalogue.models import all_versions
 from moss_speech.params.base import read_yaml
-from moss_speech.registry.dvc_cache import cache_below
+from moss_speech.registry.dvc_cache import cache_below, dvc_at_rest, outputs
 from moss_speech.registry.keeping import kept_versions
 from moss_speech.registry.versions import local_bundle
 from moss_speech.settings import settings
@@ -46,11 +46,13 @@ def find_waste() -> list[Waste]:
 
 
 def collect() -> list[Waste]:
-    """Delete what `find_waste` finds; nobody trains or promotes meanwhile, or `InUseError`."""
+    """Delete what `find_waste` finds; `InUseError` if somebody trains, promotes or uses DVC."""
     chosen = settings()
     with (
         exclusive(chosen.state / "train.lock", f"the workspace {chosen.root}"),
+        exclusive(chosen.state / "reproduce.lock", "moss-speech reproduce"),
         promotion_lock(),
+        dvc_at_rest(chosen.root),
     ):
         found = find_waste()
         for waste in found:
@@ -79,21 +81,18 @@ def _old_bentos(folder: Path, stay: set[str]) -> Iterator[Waste]:
 
 
 def _unused_cache(root: Path) -> Iterator[Waste]:
-    """Files of DVC's cache that dvc.lock does not lead to.
+    """Files of DVC's cache that neither dvc.lock nor a *.dvc leads to.
 
     Nothing is judged without a lock, nor in a cache outside the root: others may need it.
     """
-    lock = root / "dvc.lock"
-    if not lock.is_file() or not (place := cache_below(root)):
+    if not (root / "dvc.lock").is_file() or not (place := cache_below(root)):
         return
     files, used = root / place / "files" / "md5", set[str]()
-    for stage in read_yaml(lock)["stages"].values():
-        for out in stage.get("outs", []):
-            used.add(out["md5"])
-            used |= _listed(files, out["md5"])
+    for digest in (out["md5"] for out in outputs(root) if "md5" in out):
+        used |= {digest} | _listed(files, digest)
     for path in sorted(files.glob("*/*")):
         if path.parent.name + path.name not in used:
-            yield _waste("DVC cache", path, "dvc.lock does not lead to it")
+            yield _waste("DVC cache", path, "no dvc.lock or *.dvc leads to it")
 
 
 def _listed(files: Path, digest: str) -> set[str]:
