@@ -17,6 +17,7 @@ from moss_speech.registry.tracking import (
     MAKER_TAG,
     PARENT_TAG,
     STAGE_TAG,
+    filed_run,
     flatten,
     link_skipped,
     pipeline_run,
@@ -95,6 +96,13 @@ def test_run_of_a_killed_stage_is_closed_by_the_next_one() -> None:
     with stage_run("clean"):
         pass
     assert sorted(run.info.status for run in runs("clean")) == ["FINISHED", "KILLED"]
+
+
+def test_runs_without_a_lock_leave_each_other_open() -> None:
+    """Two may register, or look at the service, at once."""
+    with filed_run("register", {}), filed_run("register", {}):
+        assert [run.info.status for run in runs("register")] == ["RUNNING"] * 2
+    assert [run.info.status for run in runs("register")] == ["FINISHED"] * 2
 
 
 def test_skipped_stage_links_to_the_run_that_made_its_output() -> None:

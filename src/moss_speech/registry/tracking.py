@@ -138,7 +138,10 @@ def _search(tags: Mapping[str, str], status: str) -> "list[Run]":
 
 
 def _close_dead_runs(name: str) -> None:
-    """Runs that a killed process left open; their stage's lock is ours, so nobody works on them."""
+    """Runs that a killed process left open: of a stage or a pipeline, whose lock is ours.
+
+    Runs of other names are no such: two processes may file some at once.
+    """
     for run in _search({STAGE_TAG: name, WORKSPACE_TAG: _workspace()}, "RUNNING"):
         tracking_client().set_terminated(run.info.run_id, "KILLED")
 
@@ -146,7 +149,6 @@ def _close_dead_runs(name: str) -> None:
 @contextmanager
 def filed_run(name: str, tags: Mapping[str, str]) -> Iterator[MlflowTracker]:
     """A run that ends FINISHED, FAILED when the block raises, KILLED when it is interrupted."""
-    _close_dead_runs(name)
     tags = {STAGE_TAG: name, **_origin(), **tags}
     run = tracking_client().create_run(experiment_id(), tags=tags, run_name=name)
     tracker = MlflowTracker(run.info.run_id)
@@ -180,6 +182,7 @@ def stage_run(
         tags[FINGERPRINT_TAG] = fingerprint
     if parent := settings().parent_run:
         tags[PARENT_TAG] = parent
+    _close_dead_runs(name)
     with filed_run(name, tags) as tracker:
         yield tracker
         if output is not None:
@@ -190,6 +193,7 @@ def stage_run(
 @contextmanager
 def pipeline_run(params: Mapping[str, Any]) -> Iterator[str]:
     """The parent run of a pipeline; yields its id, which stages get as MOSS_PARENT_RUN."""
+    _close_dead_runs(PIPELINE)
     with filed_run(PIPELINE, {}) as tracker:
         tracker.params(params)
         yield tracker.run_id
