@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 from alembic import command
-from sqlalchemy import inspect
+from sqlalchemy import event, inspect
 from sqlalchemy.exc import IntegrityError
 
 from moss_speech.catalogue.consents import (
@@ -163,6 +163,24 @@ def test_version_that_started_from_one_that_heard_a_speaker_heard_them_too() -> 
     assert heard("nobody") == {}
     with catalogue() as session:
         assert ancestors(session, 3) == [1, 2]
+
+
+def test_question_asks_the_database_as_often_for_many_versions_as_for_few(
+    catalogue_url: str,
+) -> None:
+    asked: list[str] = []
+    engine = open_catalogue(catalogue_url).kw["bind"]
+    version(1, dataset("a", "anna"))
+    for first, last in ((2, 3), (4, 9)):
+        for number in range(first, last + 1):
+            version(number, None, {"start": f"{number - 1:064d}"})
+        event.listen(engine, "before_cursor_execute", note := lambda *a: asked.append(a[2]))
+        found = heard("anna")
+        event.remove(engine, "before_cursor_execute", note)
+        assert found == {1: ()} | dict.fromkeys(range(2, last + 1), (1,))
+        asked.append("end")
+    n_few, n_many = asked.index("end"), len(asked) - asked.index("end") - 2
+    assert n_few == n_many > 0
 
 
 def test_dataset_that_went_into_any_run_was_heard() -> None:

@@ -7,7 +7,7 @@ earlier version of which a part, or the whole, went into this one: a warm start,
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 
-from sqlalchemy import exists, or_, select
+from sqlalchemy import Subquery, exists, select
 from sqlalchemy.orm import Session, aliased
 
 from moss_speech.catalogue.consents import withdrawn
@@ -96,7 +96,11 @@ def _parents(session: Session) -> dict[int, set[int]]:
 
 def ancestors(session: Session, version: int) -> list[int]:
     """Earlier versions that a version was trained from, at any remove, oldest first."""
-    parents, found, todo = _parents(session), set[int](), [version]
+    return _ancestors(_parents(session), version)
+
+
+def _ancestors(parents: Mapping[int, set[int]], version: int) -> list[int]:
+    found, todo = set[int](), [version]
     while todo:
         new = parents.get(todo.pop(), set()) - found
         found |= new
@@ -104,14 +108,24 @@ def ancestors(session: Session, version: int) -> list[int]:
     return sorted(found)
 
 
+def _made_of() -> Subquery:
+    """Rows (version, dataset_id) of what each version was made of, its ancestors' apart."""
+    own = select(ModelVersion.version, ModelVersion.dataset_id).where(
+        ModelVersion.dataset_id.is_not(None)
+    )
+    went_in = (
+        select(VersionFolder.version, Dataset.id)
+        .join(Dataset, Dataset.digest == VersionFolder.digest)
+        .where(VersionFolder.role == "input")
+    )
+    return own.union(went_in).subquery()
+
+
 def datasets_of(session: Session, version: int) -> list[Dataset]:
     """Datasets that a version was made of, without its ancestors'."""
-    own = select(ModelVersion.dataset_id).where(ModelVersion.version == version)
-    went_in = select(VersionFolder.digest).where(
-        VersionFolder.version == version, VersionFolder.role == "input"
-    )
-    query = select(Dataset).where(or_(Dataset.id.in_(own), Dataset.digest.in_(went_in)))
-    return list(session.scalars(query.order_by(Dataset.id)))
+    made_of = _made_of()
+    mine = select(made_of.c.dataset_id).where(made_of.c.version == version)
+    return list(session.scalars(select(Dataset).where(Dataset.id.in_(mine)).order_by(Dataset.id)))
 
 
 def _keeping(session: Session, source: str | None, speaker: str | None) -> dict[int, str]:
@@ -132,15 +146,15 @@ def versions_that_heard(
 
     Without a speaker: data that hold the source; with both, data that hold both.
     """
-    keeping = _keeping(session, source, speaker)
+    if not (keeping := _keeping(session, source, speaker)):
+        return []
     numbers = list(session.scalars(select(ModelVersion.version).order_by(ModelVersion.version)))
-    own = {
-        n: {d.digest for d in datasets_of(session, n) if d.id in keeping} if keeping else set()
-        for n in numbers
-    }
+    own, parents = {number: set[str]() for number in numbers}, _parents(session)
+    for number, dataset in session.execute(select(_made_of())):
+        own[number] |= {keeping[dataset]} if dataset in keeping else set()
     heard = []
-    for number in numbers if keeping else ():
-        through = [a for a in ancestors(session, number) if own[a]]
+    for number in numbers:
+        through = [a for a in _ancestors(parents, number) if own[a]]
         digests = own[number].union(*(own[a] for a in through))
         if digests:
             heard.append(Heard(number, tuple(sorted(digests)), tuple(through)))
