@@ -2,7 +2,7 @@
 
     python -m moss_speech.registry.trial BUNDLE SECONDS
 
-A bundle that hangs, takes all memory or crashes ends that process and nothing else.
+A bundle that hangs or crashes ends that process and nothing else; its memory is not limited.
 """
 
 import json
