@@ -36,7 +36,7 @@ train: setup  ## train, judge and promote a model [PRESET=tiny FROM=stage FORCE=
 	@$(BIN)/python -m flows.launch $(TRAIN_ARGS)
 
 test: setup  ## the default tests, with coverage, in JOBS (2) processes [TESTS=tests/flows]
-	@$(BIN)/pytest -m "not slow" --numprocesses $(JOBS) --dist loadgroup \
+	@$(BIN)/pytest -m "not slow" --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder \
 		--cov=moss_speech --cov=flows --cov=services --cov-report=term:skip-covered $(TESTS)
 
 test-slow: setup  ## the tests that take minutes each

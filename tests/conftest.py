@@ -1,12 +1,15 @@
 """What tests of several packages share: no telemetry, a project root, stores, databases."""
 
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
 from filelock import FileLock
+from xdist.scheduler import LoadScopeScheduling
 
 from moss_speech.settings import settings, switch_off_telemetry
 
@@ -15,21 +18,22 @@ hypothesis.settings.register_profile("untimed", deadline=None)
 hypothesis.settings.load_profile("untimed")
 
 
+class Shares(LoadScopeScheduling):
+    """What one of several processes runs: a file, or all that is asked of one kind of server."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        server = re.search(r"[12]-workers?", nodeid)
+        return server[0] if server else nodeid.split("::")[0]
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Shares:
+    return Shares(config, log)
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Where processes share the tests, one runs a file, or all that need the same dear fixture.
-
-    The dearest comes first, so that the others do their part meanwhile.
-    """
+    """The tiny chain comes first: the other processes do their part meanwhile."""
     items.sort(key=lambda item: "tiny_run" not in getattr(item, "fixturenames", ()))
-    for item in items:
-        assert isinstance(item, pytest.Function)
-        group = str(item.path)
-        if "tiny_run" in item.fixturenames:
-            group = "tiny_run"
-        elif hasattr(item, "callspec") and "server" in item.callspec.params:
-            group = f"server {item.callspec.params['server']}"
-        item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.fixture
