@@ -19,7 +19,7 @@ from moss_speech.params.base import read_yaml
 from moss_speech.registry.start import STAGE, has_moved
 from moss_speech.settings import child_environment, settings
 from moss_speech.stages.runner import threads_of
-from moss_speech.storage import exclusive
+from moss_speech.storage import InUseError, exclusive
 
 Outcome = Literal["ran", "restored", "unchanged"]
 _BUSY = ("Unable to acquire lock", "it is being blocked by")
@@ -67,12 +67,19 @@ def read_graph(root: Path) -> Graph:
 
 
 def changed_stages(root: Path) -> frozenset[str]:
-    """Ask DVC which stages' params, dependencies or outputs differ from its lock."""
+    """Ask DVC which stages' params, dependencies or outputs differ from its lock.
+
+    Raises `InUseError` while another process runs a stage.
+    """
+    from dvc.lock import LockError
     from dvc.repo import Repo
 
-    with Repo(str(root)) as repo:
-        names = {stage.addressing: stage.name for stage in repo.index.stages}
-        return frozenset(names[address] for address in repo.status())
+    try:
+        with Repo(str(root)) as repo:
+            names = {stage.addressing: stage.name for stage in repo.index.stages}
+            return frozenset(names[address] for address in repo.status())
+    except LockError as error:
+        raise InUseError(f"another process runs a stage of {root}: {error}") from error
 
 
 def moved_stages(root: Path) -> frozenset[str]:

@@ -141,6 +141,19 @@ def test_second_run_on_one_workspace_is_refused(root: Path) -> None:
         second.__enter__()
 
 
+def test_changes_are_not_told_while_a_stage_runs(root: Path) -> None:
+    write_params(root, seconds=8)
+    seen = threading.Event()
+    with open_workspace(root) as workspace, ThreadPoolExecutor(1) as beside:
+        stage = beside.submit(workspace.reproduce, "a", on_line=lambda _: seen.set())
+        assert seen.wait(60)
+        with pytest.raises(InUseError, match="another process runs a stage"):
+            while not stage.done():
+                changed_stages(root)
+        stage.result()
+    assert "a" not in changed_stages(root)
+
+
 def test_ended_run_leaves_no_process_behind(root: Path) -> None:
     with ThreadPoolExecutor(1) as pool, open_workspace(root) as workspace:
         running = pool.submit(workspace.reproduce, "a", on_line=lambda _: None)
