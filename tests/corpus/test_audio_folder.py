@@ -136,6 +136,21 @@ def test_dialogues_give_roles_and_typed_turns(recordings):
     assert written.turns[0].utterances == ()
 
 
+def test_words_of_a_turn_are_the_transcript_of_its_recording_unless_it_has_one(recordings):
+    """So that cleaning compares them with what is heard; `tell.txt` goes before the turn."""
+    (recordings / "tell.txt").write_text("it is green indeed")
+    turns = [
+        {"role": "user", "audio": "ask.wav", "text": "What color is grass?"},
+        {"role": "assistant", "audio": "tell.flac", "text": "it is green"},
+    ]
+    (recordings / "dialogues.jsonl").write_text(json.dumps({"turns": turns}))
+    found = collect(recordings)
+    assert {i.id: (i.text, i.tags["transcript"]) for i in found.items} == {
+        "my_voice-ask": ("what color is grass", "given"),
+        "my_voice-tell": ("it is green indeed", "given"),
+    }
+
+
 @pytest.mark.parametrize("imported", [True, False])
 def test_recording_whose_id_is_taken_touches_neither_the_first_nor_its_dialogue(
     recordings, imported

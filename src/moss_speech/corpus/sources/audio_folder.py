@@ -1,8 +1,8 @@
 """A folder of one's own recordings, with or without transcripts, perhaps with dialogues.
 
-Files are named by their path inside the folder. `NAME.txt` beside `NAME.wav`, or a table
-(`metadata`), gives the words; what has neither is written down by cleaning. `dialogues.jsonl` says
-which recordings answer which (`dialogue_rows`).
+Files are named by their path inside the folder. `NAME.txt` beside `NAME.wav`, else a table
+(`metadata`), else the turn of a dialogue, gives the words; what has none of them is written down by
+cleaning. `dialogues.jsonl` says which recordings answer which (`dialogue_rows`).
 """
 
 from collections.abc import Iterator
@@ -43,10 +43,13 @@ class AudioFolder:
         if not self._talks and next(audio_files(self._path), None) is None:
             raise ValueError(f"folder {self._path} holds no audio file and no dialogues.jsonl")
         self._parts: dict[str, tuple[Role, Split]] = {}
+        self._typed: dict[str, str] = {}
         for row in self._talks:
             split = self._split(row)
             for name, turn in row.recorded:
                 self._parts.setdefault(name, (ROLES[turn.role], split))
+                if turn.text is not None:
+                    self._typed.setdefault(name, turn.text)
         self._taken: dict[str, tuple[str, str]] = {}
 
     def items(self) -> Iterator[Item | Quarantined]:
@@ -94,7 +97,7 @@ class AudioFolder:
         if file.with_suffix(".txt").is_file():
             beside = Path(name).with_suffix(".txt").as_posix()
             return read_text(inside(self._path, beside, "a transcript"))
-        return words_of(self._rows[name]) if name in self._rows else None
+        return words_of(self._rows[name]) if name in self._rows else self._typed.get(name)
 
     def _speaker(self, name: str) -> str | None:
         """As declared, or by the folder or the row that the source names."""
