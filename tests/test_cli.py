@@ -135,7 +135,7 @@ def test_port_in_use_is_refused_before_anything_starts(workspace: Path) -> None:
 
 
 @pytest.mark.skipif(shutil.which("espeak-ng") is None, reason="no espeak-ng is installed")
-def test_data_check_keeps_speech_and_names_what_is_wrong(workspace: Path, tmp_path: Path) -> None:
+def test_data_check_passes_speech_and_names_what_is_wrong(workspace: Path, tmp_path: Path) -> None:
     import subprocess
 
     folder = tmp_path / "recordings"
@@ -153,9 +153,10 @@ def test_data_check_keeps_speech_and_names_what_is_wrong(workspace: Path, tmp_pa
     asked = ["data", "check", "--items", "--language", "en", str(folder)]
     done = CliRunner().invoke(app, asked)
     lines = {line.split()[1]: line for line in done.stdout.splitlines()}
-    assert lines["checked-good"].startswith("kept")
+    assert lines["checked-good"].startswith("passed")
     assert "unreadable" in lines["broken"]
     assert lines["checked-silent"].startswith("rejected")
+    assert "1 passed, 2 rejected: unreadable 1, loudness 1\n" in done.stdout
     assert done.exit_code == 0
 
 

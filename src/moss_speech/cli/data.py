@@ -1,6 +1,7 @@
 """Commands on recordings before they are trained on."""
 
 import json
+from collections import Counter
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -28,7 +29,7 @@ def check(
     path: Annotated[Path, typer.Argument(help="A folder or file of recordings or dialogues")],
     kind: Annotated[str | None, typer.Option(help="Its kind, if looking finds another")] = None,
     items: Annotated[
-        bool, typer.Option("--items", help="Decode every item: would cleaning keep it?")
+        bool, typer.Option("--items", help="Decode every item: does its sound pass the rules?")
     ] = False,
     language: Annotated[
         str, typer.Option(help="ISO 639 code of what names none, as the source would declare it")
@@ -57,14 +58,19 @@ def _check_items(path: Path, kind: str | None, language: str) -> None:
     from moss_speech.params.clean import Clean
 
     rules = load_section(settings().root / "params.yaml", "clean", Clean)
-    kept = 0
+    passed, rejected = 0, Counter[str]()
     for name, words, reject in check_items(path, rules, kind, language):
-        kept += reject is None
-        why = f"{reject.reason} {reject.value}, allowed {reject.allowed}" if reject else ""
-        typer.echo(
-            f"{'rejected' if reject else 'kept'}  {name}  {words!r}{': ' if why else ''}{why}"
-        )
-    if not kept:
+        if reject is None:
+            passed += 1
+            typer.echo(f"passed  {name}  {words!r}")
+        else:
+            rejected[reject.reason] += 1
+            why = f"{reject.reason} {reject.value}, allowed {reject.allowed}"
+            typer.echo(f"rejected  {name}  {words!r}: {why}")
+    reasons = ", ".join(f"{reason} {count}" for reason, count in rejected.most_common())
+    typer.echo(f"{passed} passed, {rejected.total()} rejected{': ' if reasons else ''}{reasons}")
+    typer.echo("cleaning also asks recognisers for the words, and compares items with each other")
+    if not passed:
         raise typer.Exit(1)
 
 
